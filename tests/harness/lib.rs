@@ -1,1 +1,14 @@
-//! Harness of the end-to-end tests.
+//! Harness of the end-to-end tests: real processes in network namespaces of their own.
+//!
+//! Everything that a test process starts or makes belongs to its [`scratch`] folder, which ends processes,
+//! namespaces and files when the test process is gone, however it ended.
+//! Functions here block the calling thread, except [`wait::eventually`].
+
+pub mod built;
+pub mod cluster;
+pub mod kubectl;
+pub mod netns;
+pub mod postgres;
+pub mod process;
+pub mod scratch;
+pub mod wait;
