@@ -2,6 +2,7 @@
 //!
 //! This crate does no I/O, reads no clock and takes no randomness: time and random bytes are arguments.
 
+pub mod address;
 pub mod assertion;
 pub mod frame;
 pub mod id;
