@@ -1,1 +1,7 @@
-//! Adit.
+//! The connector of Adit: dials out to gateways, verifies each session and each request itself, and serves the API
+//! server and services of its cluster through links that no gateway can read. It listens on nothing.
+
+pub mod audit;
+pub mod clock;
+pub mod config;
+pub mod random;
