@@ -246,6 +246,19 @@ mod tests {
     }
 
     #[test]
+    fn tasks_of_a_runtime_are_inside() {
+        let netns = Netns::create("runtime").unwrap();
+        let listener = netns
+            .enter(|| TcpListener::bind("127.0.0.1:3000"))
+            .unwrap()
+            .unwrap();
+        let runtime = netns.runtime().unwrap();
+        let dial = runtime.spawn(tokio::net::TcpStream::connect("127.0.0.1:3000"));
+        runtime.block_on(dial).unwrap().unwrap();
+        listener.accept().unwrap();
+    }
+
+    #[test]
     fn forwarded_loopback_port_reaches_the_other_namespace_and_nothing_listens() {
         let here = Netns::create("here").unwrap();
         let there = Netns::create("there").unwrap();
