@@ -1,0 +1,8 @@
+//! The same tests on SQLite and on PostgreSQL.
+
+mod bench;
+mod logs;
+mod opening;
+mod sign_ins_and_sessions;
+
+pub(crate) use bench::Bench;

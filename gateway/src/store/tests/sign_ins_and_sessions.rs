@@ -1,0 +1,141 @@
+//! What ends, and what is found while it lives.
+
+use std::time::Duration;
+
+use adit_proto::Reason;
+use adit_proto::id::{ClusterId, DeviceId, PasskeyId, SessionId, SignInId, UserId};
+use adit_proto::time::UnixMillis;
+use adit_proto::wire::identity::SignInEvidence;
+
+use super::bench::on_both;
+use crate::store::deployment::Entry;
+use crate::store::parties::PartyId;
+use crate::store::sessions::Session;
+use crate::store::sign_ins::SignIn;
+use crate::store::{Store, StoreError};
+
+const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+
+on_both! {
+    a_sign_in_is_found_until_it_ends_or_expires => sign_in_lives;
+    a_session_ends_once => session_ends;
+    what_a_party_stated_stays_until_it_states_again => seen;
+    a_deployment_value_is_set_once => once;
+}
+
+fn later(seconds: u64) -> UnixMillis {
+    NOW.after(Duration::from_secs(seconds))
+}
+
+fn sign_in(fill: u8, issued: UnixMillis, expires: UnixMillis) -> SignIn {
+    SignIn {
+        id: SignInId::from_parts(NOW, [fill; 10]),
+        user: UserId::from_parts(NOW, [1; 10]),
+        device: DeviceId::from_parts(NOW, [2; 10]),
+        passkey: PasskeyId::from_parts(NOW, [3; 10]),
+        evidence: SignInEvidence {
+            request: vec![fill; 5],
+            assertion: None,
+        },
+        issued,
+        expires,
+    }
+}
+
+async fn sign_in_lives(store: Store) {
+    let (old, new) = (sign_in(1, NOW, later(100)), sign_in(2, later(1), later(50)));
+    store.add_sign_in(&old).await.unwrap();
+    store.add_sign_in(&new).await.unwrap();
+    let twice = store.add_sign_in(&old).await;
+    assert!(
+        matches!(twice, Err(StoreError::Conflict { .. })),
+        "{twice:?}"
+    );
+    let found = async |at| store.sign_in_of(old.device, at).await.unwrap();
+    assert_eq!(found(later(2)).await.as_ref(), Some(&new));
+    assert_eq!(found(later(50)).await.as_ref(), Some(&old));
+    assert_eq!(found(later(100)).await, None);
+    store.end_sign_in(new.id, later(3)).await.unwrap();
+    assert!(matches!(
+        store.end_sign_in(new.id, later(3)).await,
+        Err(StoreError::Missing { .. })
+    ));
+    assert_eq!(found(later(4)).await.as_ref(), Some(&old));
+    assert!(store.live_sign_in(new.id, later(4)).await.is_err());
+    assert_eq!(store.live_sign_in(old.id, later(4)).await.unwrap(), old);
+}
+
+async fn session_ends(store: Store) {
+    let ground = sign_in(1, NOW, later(100));
+    let session = Session {
+        id: SessionId::from_parts(NOW, [4; 10]),
+        sign_in: ground.id,
+        user: ground.user,
+        device: ground.device,
+        cluster: ClusterId::from_parts(NOW, [5; 10]),
+        target: "service/prod/db".parse().unwrap(),
+        instance: [6; 16],
+        opened: NOW,
+        expires: later(80),
+        idle: Duration::from_secs(60),
+    };
+    assert!(
+        store.add_session(&session).await.is_err(),
+        "without its sign-in"
+    );
+    store.add_sign_in(&ground).await.unwrap();
+    store.add_session(&session).await.unwrap();
+    assert_eq!(
+        store.live_sessions(later(79)).await.unwrap(),
+        [session.clone()]
+    );
+    assert!(store.live_sessions(later(80)).await.unwrap().is_empty());
+    let end = async || {
+        store
+            .end_session(session.id, Reason::SessionRevoked, later(1))
+            .await
+    };
+    end().await.unwrap();
+    assert!(matches!(end().await, Err(StoreError::Missing { .. })));
+    assert!(store.live_sessions(later(2)).await.unwrap().is_empty());
+}
+
+async fn seen(store: Store) {
+    let party = PartyId::Device(DeviceId::from_parts(NOW, [2; 10]));
+    assert_eq!(store.seen(party).await.unwrap(), None);
+    assert!(store.gone(party, NOW).await.is_err());
+    let facts = Some("{\"os\":\"linux\"}");
+    store
+        .see(party, "192.0.2.1", "0.1.0", facts, NOW)
+        .await
+        .unwrap();
+    store
+        .see(party, "192.0.2.2", "0.2.0", None, later(1))
+        .await
+        .unwrap();
+    store.gone(party, later(2)).await.unwrap();
+    let held = store.seen(party).await.unwrap().unwrap();
+    assert_eq!((held.first, held.last), (NOW, later(2)));
+    assert_eq!(Some(held.facts.as_str()), facts);
+    assert_eq!(held.source_address, "192.0.2.2");
+}
+
+async fn once(store: Store) {
+    let read = async || store.deployment::<16>(Entry::AuditChain).await;
+    assert_eq!(read().await.unwrap(), None);
+    store
+        .set_deployment(Entry::AuditChain, &[7; 16])
+        .await
+        .unwrap();
+    let again = store.set_deployment(Entry::AuditChain, &[8; 16]).await;
+    assert!(
+        matches!(again, Err(StoreError::Conflict { .. })),
+        "{again:?}"
+    );
+    assert_eq!(read().await.unwrap(), Some([7; 16]));
+    let short = store.deployment::<8>(Entry::AuditChain).await;
+    assert!(
+        matches!(short, Err(StoreError::Corrupt { .. })),
+        "{short:?}"
+    );
+}
