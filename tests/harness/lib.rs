@@ -4,6 +4,7 @@
 //! namespaces and files when the test process is gone, however it ended.
 //! Functions here block the calling thread, except [`wait::eventually`].
 
+pub mod browser;
 pub mod built;
 pub mod cluster;
 pub mod kubectl;

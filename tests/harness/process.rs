@@ -114,7 +114,7 @@ impl Process {
     /// As [`Process::until`].
     pub fn until_line(&mut self, text: &str, bound: Duration) -> Result<String> {
         self.until(&format!("a line with {text:?}"), bound, |process| {
-            let both = process.stdout() + "\n" + &process.stderr();
+            let both = process.stdout() + "\n" + process.stderr().as_str();
             Ok(both
                 .lines()
                 .find(|line| line.contains(text))
