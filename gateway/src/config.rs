@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use adit_proto::address::HostPort;
 use url::{Host, Url};
 
 use crate::store::Database;
@@ -23,8 +24,8 @@ pub struct Config {
     pub public: PublicUrl,
     /// Where to listen: the same number for UDP (QUIC) and TCP (pages, carrier).
     pub listen: SocketAddr,
-    /// `host:port` that invitations name.
-    pub advertise: String,
+    /// The address that invitations name.
+    pub advertise: HostPort,
     /// The directory of keys and, with SQLite, of the database.
     pub state_dir: PathBuf,
     /// Where the store is.
@@ -137,10 +138,11 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         return Err(ConfigError::rule("listen", rule));
     }
     let tls = tls(&public, raw.tls)?;
-    let advertise = match raw.advertise {
-        Some(text) => host_port(text)?,
-        None => format!("{}:{}", public.rp_id(), raw.listen.port()),
-    };
+    let advertise = raw
+        .advertise
+        .unwrap_or_else(|| format!("{}:{}", public.rp_id(), raw.listen.port()))
+        .parse()
+        .map_err(|_| ConfigError::rule("advertise", "must be host:port"))?;
     if !raw.state_dir.is_absolute() {
         return Err(ConfigError::rule("state_dir", "must be an absolute path"));
     }
@@ -205,18 +207,6 @@ fn tls(public: &PublicUrl, raw: Option<RawTls>) -> Result<Option<TlsFiles>, Conf
             key_file,
         })),
     }
-}
-
-fn host_port(text: String) -> Result<String, ConfigError> {
-    let valid = text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty()
-            && Host::parse(host).is_ok()
-            && port.parse::<u16>().is_ok_and(|port| port != 0)
-    });
-    if valid && text.len() <= 255 {
-        return Ok(text);
-    }
-    Err(ConfigError::rule("advertise", "must be host:port"))
 }
 
 fn database(

@@ -15,7 +15,7 @@ pub mod sign_ins;
 pub mod statements;
 pub mod suspensions;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 

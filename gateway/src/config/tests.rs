@@ -22,7 +22,7 @@ fn shown(error: &ConfigError) -> String {
 #[test]
 fn a_minimal_file_has_the_documented_defaults() {
     let config = read(MINIMAL, &[]).unwrap();
-    assert_eq!(config.advertise, "localhost:8443");
+    assert_eq!(config.advertise.to_string(), "localhost:8443");
     assert_eq!(config.public.rp_id(), "localhost");
     assert_eq!(config.public.origin(), "http://localhost:8443");
     assert_eq!(config.lives.sign_in, Duration::from_secs(12 * 3600));
@@ -96,7 +96,10 @@ fn plain_localhost_needs_a_loopback_listener_and_https_needs_a_certificate() {
         Err(ConfigError::Rule { key: "tls", .. })
     ));
     let with = format!("{https}[tls]\ncert_file = \"/c\"\nkey_file = \"/k\"\n");
-    assert_eq!(read(&with, &[]).unwrap().advertise, "gw.example.org:443");
+    assert_eq!(
+        read(&with, &[]).unwrap().advertise.to_string(),
+        "gw.example.org:443"
+    );
 }
 
 #[test]

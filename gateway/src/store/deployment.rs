@@ -9,8 +9,6 @@ pub enum Entry {
     GatewaysKey,
     /// Public key of the first invitation. It counts only while there is no genesis.
     FirstInvitation,
-    /// The 16 bytes that name the gateway's own audit chain.
-    AuditChain,
 }
 
 impl Entry {
@@ -18,7 +16,6 @@ impl Entry {
         match self {
             Self::GatewaysKey => "gateways_key",
             Self::FirstInvitation => "first_invitation",
-            Self::AuditChain => "audit_chain",
         }
     }
 }

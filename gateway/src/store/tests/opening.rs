@@ -94,7 +94,7 @@ async fn f24_a_file_locked_by_another_process_is_read_and_denies_writes_in_time(
         unreachable!("this is SQLite");
     };
     let lock = write.begin_with("BEGIN EXCLUSIVE").await.unwrap();
-    let new = || store.set_deployment(crate::store::deployment::Entry::AuditChain, &[1; 16]);
+    let new = || store.set_deployment(crate::store::deployment::Entry::FirstInvitation, &[1; 16]);
     assert_eq!(store.newest().await.unwrap().statement, 0);
     let denied = new().await;
     assert!(

@@ -121,19 +121,19 @@ async fn seen(store: Store) {
 }
 
 async fn once(store: Store) {
-    let read = async || store.deployment::<16>(Entry::AuditChain).await;
+    let read = async || store.deployment::<16>(Entry::FirstInvitation).await;
     assert_eq!(read().await.unwrap(), None);
     store
-        .set_deployment(Entry::AuditChain, &[7; 16])
+        .set_deployment(Entry::FirstInvitation, &[7; 16])
         .await
         .unwrap();
-    let again = store.set_deployment(Entry::AuditChain, &[8; 16]).await;
+    let again = store.set_deployment(Entry::FirstInvitation, &[8; 16]).await;
     assert!(
         matches!(again, Err(StoreError::Conflict { .. })),
         "{again:?}"
     );
     assert_eq!(read().await.unwrap(), Some([7; 16]));
-    let short = store.deployment::<8>(Entry::AuditChain).await;
+    let short = store.deployment::<8>(Entry::FirstInvitation).await;
     assert!(
         matches!(short, Err(StoreError::Corrupt { .. })),
         "{short:?}"
