@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod clock;
 pub mod config;
+pub mod relay;
 pub mod state;
 pub mod store;
 pub mod suspension;

@@ -18,6 +18,9 @@ pub use secret::{INSTANCE_LEN, ResetKey, RouteSecret, RouteSecretError};
 /// The length of every connection ID, in bytes. Another length cannot be routed.
 pub const CID_LEN: usize = 16;
 
+/// The version of control connections (RFC 9000, section 15).
+const QUIC_V1: [u8; 4] = [0, 0, 0, 1];
+
 /// The first bit of an overlay connection ID, in the first 8 bytes read big endian.
 const OVERLAY_BIT: u64 = 1 << 63;
 
@@ -108,15 +111,17 @@ impl Class {
         let Some((version, rest)) = rest.split_first_chunk::<4>() else {
             return Self::Unroutable;
         };
-        match rest.split_first() {
-            Some((&length, rest)) if usize::from(length) == CID_LEN => {
-                match rest.first_chunk::<CID_LEN>() {
-                    Some(_) if *version == PRIVATE_VERSION => Self::Rebind,
-                    Some(id) => Self::of_id(id),
-                    None => Self::Unroutable,
-                }
-            }
-            _ => Self::Unroutable,
+        let Some((&length, rest)) = rest.split_first() else {
+            return Self::Unroutable;
+        };
+        match rest.first_chunk::<CID_LEN>() {
+            Some(_) if usize::from(length) != CID_LEN => Self::Unroutable,
+            Some(_) if *version == PRIVATE_VERSION => Self::Rebind,
+            // Control connections are QUIC version 1 at both ends: another version is not worth an answer.
+            // Links may be of any version, which is for their two ends to know.
+            Some(id) if Self::of_id(id) == Self::Control && *version != QUIC_V1 => Self::Unroutable,
+            Some(id) => Self::of_id(id),
+            None => Self::Unroutable,
         }
     }
 
@@ -170,6 +175,18 @@ mod tests {
             Class::of(&long_header(&[0x91; 16])),
             Class::Overlay(_)
         ));
+    }
+
+    #[test]
+    fn u10_another_version_is_for_nobody_but_the_end_of_a_link() {
+        let (mut control, mut link) =
+            (long_header(&[0x11; CID_LEN]), long_header(&[0x91; CID_LEN]));
+        for version in [[0; 4], [0x1a, 0x2a, 0x3a, 0x4a], [0x6b, 0x33, 0x43, 0xcf]] {
+            control[1..5].copy_from_slice(&version);
+            link[1..5].copy_from_slice(&version);
+            assert_eq!(Class::of(&control), Class::Unroutable);
+            assert!(matches!(Class::of(&link), Class::Overlay(_)));
+        }
     }
 
     #[test]

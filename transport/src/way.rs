@@ -30,7 +30,7 @@ use held::Held;
 pub(crate) use overlay::{OverlaySocket, PEER};
 pub(crate) use pulse::Pulse;
 use queue::ControlQueue;
-pub use socket::{Socket, SocketPoller, SocketSource};
+pub use socket::{MAX_BATCH, Socket, SocketPoller, SocketSource};
 
 /// Whether the kernel or the sorter keeps strangers out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -17,8 +17,9 @@ use tokio::io::Interest;
 /// of the throughput is lost.
 const BUFFER: usize = 4 << 20;
 
-/// The largest batch for the kernel, in bytes: beyond 65,507 it says EMSGSIZE and the batch is gone.
-pub(crate) const MAX_BATCH: usize = 65_000;
+/// The largest batch for the kernel, in bytes: what fits into one IPv4 packet (RFC 768, RFC 791). Beyond it the kernel
+/// says EMSGSIZE and the batch is gone.
+pub const MAX_BATCH: usize = 65_507;
 
 /// The longest datagram that is sent, in bytes: no path that discovery finds is longer.
 const MAX_DATAGRAM: usize = 1472;
@@ -125,7 +126,13 @@ impl Socket {
         self.io.local_addr()
     }
 
-    /// How many datagrams may go into one batch to send.
+    /// How many datagrams the kernel takes in one batch, if they are no more than [`MAX_BATCH`] bytes together.
+    #[must_use]
+    pub fn gso_segments(&self) -> usize {
+        self.state.max_gso_segments()
+    }
+
+    /// How many datagrams may go into one batch to send, however long they are.
     #[must_use]
     pub fn max_transmit_segments(&self) -> usize {
         self.state.max_gso_segments().min(MAX_BATCH / MAX_DATAGRAM)
