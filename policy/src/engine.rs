@@ -1,0 +1,157 @@
+//! Decisions: Cedar policies over the facts of a request.
+//!
+//! A [`CheckedPolicy`] was parsed, validated strictly against the schema and searched for names that no policy may
+//! give. Deciding returns proof: a [`Permit`] names the one target that it opens, an [`Assumed`] names who somebody
+//! is at the API server, and nothing else makes either.
+//!
+//! Invariants: without a rule that allows it, it is denied; a rule that forbids wins over every rule that allows,
+//! whatever their order; a rule that cannot be evaluated denies. (Cedar alone would skip that rule, a `forbid` too.)
+
+mod complexity;
+mod decision;
+mod evaluation;
+mod facts;
+mod load;
+mod rule;
+mod schema;
+#[cfg(test)]
+pub(crate) mod tests;
+mod what_if;
+
+use std::fmt;
+
+use adit_proto::label::Hash;
+use adit_proto::target::{Name, Target};
+
+pub use decision::{Assumed, Decision, Denial, MissingFactor, Permit};
+pub use facts::{Facts, Tier};
+pub use load::PolicyError;
+pub use rule::Rule;
+
+use crate::kube_name::KubeGroupName;
+use complexity::Complexity;
+use evaluation::{Ask, Evaluator, Verdict};
+
+/// A policy that can be decided by.
+#[derive(Clone)]
+pub struct CheckedPolicy {
+    text: String,
+    digest: Hash,
+    groups: Vec<KubeGroupName>,
+    rules: Vec<Rule>,
+    complexity: Complexity,
+    evaluator: Evaluator,
+}
+
+impl CheckedPolicy {
+    /// Reads and checks a policy.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its line and rule. A policy is taken whole or not at all.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        load::load(text)
+    }
+
+    /// The text that it was read from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// SHA-256 over `adit/1/policy` and the text, which the roster names.
+    #[must_use]
+    pub fn digest(&self) -> &Hash {
+        &self.digest
+    }
+
+    /// The rules, in the order of the text.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The Kubernetes groups that the policy names, sorted. A connector whose ceiling lists groups compares it with
+    /// these; candidates for [`Self::assume`] come from the ceiling.
+    #[must_use]
+    pub fn named_groups(&self) -> &[KubeGroupName] {
+        &self.groups
+    }
+
+    /// Decides whether somebody may reach a target.
+    #[must_use]
+    pub fn decide(&self, facts: &Facts, target: &Target) -> Decision {
+        self.complexity.with_stack(|| {
+            let ask = Ask::Connect(target);
+            let verdict = self.evaluator.judge(facts, &ask);
+            if verdict.allowed {
+                Decision::Permit(Permit::new(facts, target, self.named(&verdict)))
+            } else {
+                Decision::Deny(self.denial(facts, &ask, &verdict))
+            }
+        })
+    }
+
+    /// Decides which of `candidates` somebody is at a cluster's API server.
+    ///
+    /// # Errors
+    /// A denial if there is none, or if any rule failed for any candidate.
+    pub fn assume(
+        &self,
+        facts: &Facts,
+        cluster: &Name,
+        candidates: &[KubeGroupName],
+    ) -> Result<Assumed, Denial> {
+        let ask = Ask::Assume {
+            cluster,
+            candidates,
+        };
+        let verdict = self.evaluator.judge(facts, &ask);
+        if verdict.allowed {
+            let rules = self.named(&verdict);
+            Ok(Assumed::new(facts, cluster, verdict.groups, rules))
+        } else {
+            Err(self.denial(facts, &ask, &verdict))
+        }
+    }
+
+    fn denial(&self, facts: &Facts, ask: &Ask<'_>, verdict: &Verdict) -> Denial {
+        let target = ask.target();
+        if verdict.failed {
+            return Denial::failed(target, self.named(verdict));
+        }
+        let probe = |facts: &Facts| {
+            Some(self.evaluator.judge(facts, ask)).filter(|verdict| verdict.allowed)
+        };
+        match what_if::missing(facts, probe) {
+            Some((missing, allowing)) => {
+                let rules = if verdict.rules().is_empty() {
+                    &allowing
+                } else {
+                    verdict
+                };
+                Denial::missing(target, self.named(rules), missing)
+            }
+            None if self.evaluator.is_permitted_but_forbidden(facts, ask) => {
+                Denial::forbidden(target, self.named(verdict))
+            }
+            None => Denial::hidden(target),
+        }
+    }
+
+    /// The rules that made a verdict, in the order of the text.
+    fn named(&self, verdict: &Verdict) -> Vec<Rule> {
+        self.rules
+            .iter()
+            .filter(|rule| verdict.rules().contains(rule.id()))
+            .cloned()
+            .collect()
+    }
+}
+
+impl fmt::Debug for CheckedPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CheckedPolicy")
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}
