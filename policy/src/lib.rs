@@ -1,3 +1,4 @@
+//! What a request is and whether it is allowed: the Kubernetes request model, the headers that go upstream, the Cedar
 //! policy engine and the answer to who is denied.
 //!
 //! Used by gateway and connector. This crate does no I/O and reads no clock. Nothing in it decides by default: what is
@@ -5,9 +6,11 @@
 
 mod datetime;
 pub mod engine;
+pub mod headers;
 pub mod kube_name;
 pub mod request;
 
 pub use engine::{Assumed, CheckedPolicy, Decision, Denial, Facts, Permit};
+pub use headers::Impersonation;
 pub use kube_name::{KubeGroupName, KubeUserName};
 pub use request::{KubeRequest, RequestClass, RequestError};
