@@ -9,8 +9,10 @@ pub mod engine;
 pub mod headers;
 pub mod kube_name;
 pub mod request;
+pub mod status;
 
 pub use engine::{Assumed, CheckedPolicy, Decision, Denial, Facts, Permit};
 pub use headers::Impersonation;
 pub use kube_name::{KubeGroupName, KubeUserName};
 pub use request::{KubeRequest, RequestClass, RequestError};
+pub use status::KubeStatus;
