@@ -11,6 +11,8 @@
 //!   └─ shutdown or drop: reset with the code
 //! ```
 
+mod budget;
+
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,6 +21,8 @@ use std::task::{Context, Poll};
 
 use quinn::{RecvStream, SendStream, VarInt};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pub use budget::{LinkStreams, OpenError, open};
 
 /// How a stream ends when it is shut down or dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +89,7 @@ pub struct LinkStream {
     end: StreamEnd,
     send_ended: bool,
     recv_ended: bool,
+    place: Option<budget::Place>,
 }
 
 impl LinkStream {
@@ -101,6 +106,7 @@ impl LinkStream {
             end: StreamEnd(Arc::new(shared)),
             send_ended: false,
             recv_ended: false,
+            place: None,
         }
     }
 

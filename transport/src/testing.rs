@@ -63,3 +63,14 @@ pub(crate) async fn connected() -> Attempt {
     )
     .await
 }
+
+/// Connects two good ends as a link.
+pub(crate) async fn linked() -> Attempt {
+    let (near, far) = (signer(), signer());
+    let pin = ServerPin::Key(far.public_key().fingerprint());
+    let client = tls::client(near, Alpn::Link, pin).unwrap();
+    let server = tls::server(far, &[Alpn::Link], ClientGate::AnyKey).unwrap();
+    let ids = ControlIds::ephemeral(&SystemRandom::new()).unwrap();
+    let client = endpoint::link_client(client, Arc::new(move || ids.make()));
+    attempt(client, endpoint::link_server(server)).await
+}
