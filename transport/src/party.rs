@@ -228,6 +228,13 @@ impl Party {
         self.door.next().await
     }
 
+    /// Tells the relay where this party is, until it is heard: after sleep, when a NAT may have forgotten the socket.
+    pub fn woke_up(&self) {
+        self.way.send_bind();
+        self.watched.ask();
+        self.way.pulse().wake_watcher();
+    }
+
     /// Moves to a new socket after a change of network and tells everybody.
     ///
     /// # Errors
@@ -243,9 +250,7 @@ impl Party {
     pub fn move_to(&self, gateway: SocketAddr) -> Result<(), PartyError> {
         let no_socket = |source| PartyError::Socket { gateway, source };
         self.way.reopen(gateway).map_err(no_socket)?;
-        self.way.send_bind();
-        self.watched.address_changed();
-        self.way.pulse().wake_watcher();
+        self.woke_up();
         // So that the control connection's path is tried at once.
         self.control
             .rebind_abstract(Arc::new(ControlSocket(self.way.clone())))

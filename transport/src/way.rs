@@ -62,6 +62,7 @@ pub struct WayCounters {
     receive_errors: AtomicU64,
     strangers: AtomicU64,
     queue_full: AtomicU64,
+    held: AtomicU64,
     resent: AtomicU64,
 }
 
@@ -76,6 +77,8 @@ pub struct WayCounts {
     pub strangers: u64,
     /// Control datagrams that were dropped because the queue was full.
     pub queue_full: u64,
+    /// Datagrams that were sent into a silence, and kept until a newer one of their link was.
+    pub held: u64,
     /// Held datagrams that were sent again after a silence.
     pub resent: u64,
 }
@@ -154,6 +157,7 @@ impl Way {
             receive_errors: read(&self.counters.receive_errors),
             strangers: read(&self.counters.strangers),
             queue_full: read(&self.counters.queue_full),
+            held: read(&self.counters.held),
             resent: read(&self.counters.resent),
         }
     }

@@ -105,6 +105,7 @@ fn keep_newest(way: &Way, transmit: &Transmit<'_>, now: Instant) {
     };
     if let Class::Overlay(peer) = Class::of(newest) {
         way.held.keep(peer, newest, now);
+        way.counters.held.fetch_add(1, Ordering::Relaxed);
     }
 }
 

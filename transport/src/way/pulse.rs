@@ -35,12 +35,12 @@ impl Default for Pulse {
 pub(crate) type Ago = Option<Duration>;
 
 impl Pulse {
-    pub(super) fn sent(&self, now: Instant) {
+    pub(crate) fn sent(&self, now: Instant) {
         self.sent.store(self.stamp(now), Ordering::Relaxed);
         self.wake_watcher();
     }
 
-    pub(super) fn heard(&self, now: Instant) {
+    pub(crate) fn heard(&self, now: Instant) {
         self.heard.store(self.stamp(now), Ordering::Relaxed);
         self.wake_watcher();
     }
@@ -63,11 +63,10 @@ impl Pulse {
         self.ago(&self.heard, now)
     }
 
-    /// Resolves when a link sends or hears something, or at once when it just did.
+    /// Resolves when a link sends or hears something.
     pub(crate) async fn stirs(&self) {
-        let woken = self.woken.notified();
         self.watcher_sleeps.store(true, Ordering::SeqCst);
-        woken.await;
+        self.woken.notified().await;
     }
 
     /// Wakes whoever watches, because what it watches has changed.

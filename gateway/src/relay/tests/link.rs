@@ -1,5 +1,7 @@
 //! What a link carries through the relay.
 
+use std::net::IpAddr;
+
 use adit_transport::tls;
 use quinn::{Connection, RecvStream, SendStream};
 
@@ -97,6 +99,24 @@ async fn a_link_carries_ten_megabytes_each_way_byte_by_byte() {
         ),
         (0, 0, 0)
     );
+}
+
+#[tokio::test]
+async fn a_link_goes_through_whichever_address_of_the_gateway_each_end_dialled() {
+    // Both ends take nothing from an address that they did not dial.
+    for (listen, client_at, connector_at) in [
+        ("0.0.0.0:0", "127.0.0.2", "127.0.0.3"),
+        ("[::]:0", "::1", "127.0.0.4"),
+        ("[::1]:0", "::1", "::1"),
+    ] {
+        let gateway = Gateway::listening(listen.parse().unwrap(), Announcing::Everybody);
+        let at = |ip: &str| (ip.parse::<IpAddr>().unwrap(), gateway.addr.port()).into();
+        let connector = End::connector_at(at(connector_at), &gateway);
+        let client = End::client(at(client_at), &gateway);
+        let Link { near, far } = link(&client, &connector).await;
+        transfer(&near, &far, 1).await;
+        transfer(&far, &near, 1).await;
+    }
 }
 
 #[tokio::test]

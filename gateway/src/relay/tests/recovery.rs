@@ -15,11 +15,13 @@ async fn f1_a_busy_stream_goes_on_after_the_gateway_was_killed_and_started_again
     let client = End::client(gateway.addr, &gateway);
     let Link { near, far } = link(&client, &connector).await;
     let route = client.party.route();
-    for (from, to) in [(&far, &near), (&near, &far)] {
+    for (from, to, sends) in [(&far, &near, &connector), (&near, &far, &client)] {
         let (sender, mut receiver) = stream(from, to).await;
+        let before = sends.party.counts();
         let receiving = async {
             receive(&mut receiver, 0..BEFORE).await;
             gateway.kill().await;
+            until("a silence", || sends.party.counts().held > before.held).await;
             gateway.start_again(Announcing::Everybody).await;
             receive(&mut receiver, BEFORE..CHUNKS).await;
             expect_end(&mut receiver).await;
@@ -28,6 +30,10 @@ async fn f1_a_busy_stream_goes_on_after_the_gateway_was_killed_and_started_again
             tokio::join!(send(sender, CHUNKS), receiving)
         })
         .await;
+        assert!(
+            sends.party.counts().resent > before.resent,
+            "the newest datagram was sent again"
+        );
     }
     assert_eq!(
         client.party.route(),

@@ -80,7 +80,11 @@ pub(super) struct Gateway {
 
 impl Gateway {
     pub(super) fn start(announcing: Announcing) -> Self {
-        Self::start_at((Ipv4Addr::LOCALHOST, 0).into(), signer(), announcing).unwrap()
+        Self::listening((Ipv4Addr::LOCALHOST, 0).into(), announcing)
+    }
+
+    pub(super) fn listening(listen: SocketAddr, announcing: Announcing) -> Self {
+        Self::start_at(listen, signer(), announcing).unwrap()
     }
 
     fn start_at(
@@ -221,12 +225,11 @@ impl End {
     }
 
     pub(super) fn connector(gateway: &Gateway) -> Self {
-        Self::start(
-            gateway.addr,
-            gateway,
-            Attachment::Connected,
-            Some(ClientGate::AnyKey),
-        )
+        Self::connector_at(gateway.addr, gateway)
+    }
+
+    pub(super) fn connector_at(at: SocketAddr, gateway: &Gateway) -> Self {
+        Self::start(at, gateway, Attachment::Connected, Some(ClientGate::AnyKey))
     }
 
     fn start(
