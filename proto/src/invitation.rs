@@ -270,7 +270,10 @@ mod tests {
         let error = |text: &str| Invitation::parse(text).unwrap_err();
         assert_eq!(error("hello"), InvitationError::NotAnInvitation);
         assert_eq!(error(""), InvitationError::NotAnInvitation);
-        assert_eq!(error(&text[..text.len() - 9]), InvitationError::Damaged);
+        assert_eq!(
+            error(text.split_at(text.len() - 9).0),
+            InvitationError::Damaged
+        );
         assert_eq!(
             error(&text.replace("adit1-A", "adit1-_")),
             InvitationError::Version(0xfd)

@@ -13,6 +13,7 @@ pub mod reason;
 pub mod roster;
 pub mod secret;
 pub mod sign_in;
+pub mod software_authenticator;
 pub mod statement;
 pub mod target;
 pub mod time;
