@@ -16,6 +16,8 @@ pub mod sign_in;
 pub mod software_authenticator;
 pub mod statement;
 pub mod target;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod time;
 pub mod wire;
 pub mod words;
