@@ -1,1 +1,12 @@
-//! Adit.
+//! `adit`: the command line and its background agent.
+//!
+//! A command is short-lived; what lasts (connections, sign-in, sessions, links, the local Kubernetes endpoint) is the
+//! agent's, which commands and the exec plugin reach over its socket.
+
+pub mod clock;
+pub mod exit;
+pub mod kube;
+pub mod paths;
+pub mod private_file;
+pub mod profile;
+pub mod reset;
