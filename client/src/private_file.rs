@@ -60,7 +60,8 @@ pub fn directory(path: &Path) -> Result<(), PrivateFileError> {
 pub fn check(path: &Path) -> Result<(), PrivateFileError> {
     let metadata = fs::symlink_metadata(path).map_err(failed("look at", path))?;
     let (owner, mode) = (metadata.uid(), metadata.permissions().mode() & 0o7777);
-    if owner == geteuid().as_raw() && mode & 0o077 == 0 && !metadata.is_symlink() {
+    let for_others = mode & 0o077;
+    if owner == geteuid().as_raw() && for_others == 0 && !metadata.is_symlink() {
         return Ok(());
     }
     let path = path.to_owned();

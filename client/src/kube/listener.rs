@@ -30,7 +30,7 @@ use crate::private_file::{self, PrivateFileError};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a connection may be without a request. Longer than client-go's own limit (90 s), so that it closes first and
 /// no request is on its way meanwhile.
-const IDLE: Duration = Duration::from_secs(120);
+const IDLE: Duration = Duration::from_mins(2);
 /// Connections at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 1024;
 /// Requests at once on one HTTP/2 connection: what a link carries (each watch holds one).
@@ -74,12 +74,12 @@ pub async fn bind(directory: &Path, rng: &dyn SecureRandom) -> Result<TcpListene
     };
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::AddrInUse => ListenError::Taken {
-                port,
-                holder: holder::of_port(port).unwrap_or_else(|| "another process".to_owned()),
-            },
-            _ => ListenError::Socket(error),
+        .map_err(|error| {
+            if error.kind() != io::ErrorKind::AddrInUse {
+                return ListenError::Socket(error);
+            }
+            let holder = holder::of_port(port).unwrap_or_else(|| "another process".to_owned());
+            ListenError::Taken { port, holder }
         })
 }
 

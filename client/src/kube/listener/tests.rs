@@ -124,10 +124,13 @@ async fn requests_of_both_versions_reach_the_cluster_without_prefix_and_token() 
         builder.body(Full::from("hello")).unwrap()
     };
     for with_host in [true, false] {
-        let answer = match with_host {
-            true => text(local.h1(request(true)).await).await,
-            false => text(local.h2(request(false)).await).await,
+        let sent = request(with_host);
+        let answered = if with_host {
+            local.h1(sent).await
+        } else {
+            local.h2(sent).await
         };
+        let answer = text(answered).await;
         assert!(
             answer.starts_with("POST /api/v1/a%2fb?watch=1 "),
             "{answer}"
