@@ -53,6 +53,7 @@ CREATE TABLE sessions (
     sign_in_id TEXT NOT NULL REFERENCES sign_ins (id),
     user_id TEXT NOT NULL,
     device_id TEXT NOT NULL,
+    device_instance BYTEA NOT NULL,
     cluster_id TEXT NOT NULL,
     target TEXT NOT NULL,
     instance BYTEA NOT NULL,

@@ -1,9 +1,18 @@
 //! The gateway of Adit: policy decision point, mailbox and blind relay.
 
+pub mod app;
 pub mod audit;
+pub mod broker;
+pub mod caller;
 pub mod clock;
 pub mod config;
+pub mod control;
+pub mod policy_in_force;
+pub mod reading;
+pub mod registry;
 pub mod relay;
+pub mod roster_log;
+pub mod services;
 pub mod state;
 pub mod store;
 pub mod suspension;

@@ -92,6 +92,10 @@ pub enum StoreError {
 
 impl StoreError {
     /// Sorts what sqlx says into what a caller can act on.
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum is not exhaustive; nobody can act on the rest"
+    )]
     pub(crate) fn of(what: &'static str) -> impl FnOnce(sqlx::Error) -> Self {
         move |error| match &error {
             sqlx::Error::Database(database) if database.is_unique_violation() => {

@@ -68,7 +68,7 @@ impl Audit {
             Err(StoreError::Conflict { .. }) => return Err(UploadError::Foreign),
             Err(error) => return Err(UploadError::Store(error)),
         };
-        let mut head = held;
+        let mut reached = held;
         let mut new = Vec::with_capacity(records.len());
         for (record, bytes) in records {
             if record.chain != chain {
@@ -77,11 +77,11 @@ impl Audit {
             if record.seq <= held.seq {
                 continue;
             }
-            if record.seq != head.seq + 1 || record.prev != head.hash {
+            if record.seq != reached.seq + 1 || record.prev != reached.hash {
                 return Err(UploadError::Gap { seq: record.seq });
             }
             let hash = hash_of(&bytes);
-            head = ChainHead {
+            reached = ChainHead {
                 seq: record.seq,
                 hash,
             };
@@ -97,10 +97,10 @@ impl Audit {
         match self.store.continue_chain(continuation, now).await {
             Ok(()) => Ok(AuditStored {
                 chain: chain.to_vec(),
-                seq: head.seq,
+                seq: reached.seq,
             }),
             // Another gateway stored meanwhile what this replica sent twice.
-            Err(StoreError::Conflict { .. }) => Err(UploadError::Gap { seq: head.seq }),
+            Err(StoreError::Conflict { .. }) => Err(UploadError::Gap { seq: reached.seq }),
             Err(error) => Err(UploadError::Store(error)),
         }
     }

@@ -50,4 +50,19 @@ impl Store {
         .map_err(StoreError::of("value"))?;
         one("value", affected)
     }
+
+    /// Sets a value, or puts another one in its place.
+    ///
+    /// # Errors
+    /// As every call of the store.
+    pub async fn replace_deployment(&self, entry: Entry, value: &[u8]) -> Result<(), StoreError> {
+        const SQL: &str = "INSERT INTO deployment (name, value) VALUES ($1, $2) \
+            ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        let value = blob("value", value)?;
+        let affected = writing!(self, pool => sqlx::query(SQL)
+            .bind(entry.name()).bind(value)
+            .execute(pool).await.map(|done| done.rows_affected()))
+        .map_err(StoreError::of("value"))?;
+        one("value", affected)
+    }
 }

@@ -15,6 +15,18 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[(
     include_str!("../../../migrations/0001_roster_sessions_audit.sql"),
 )];
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the enum is not exhaustive; the rest is one failure"
+)]
+fn refused(error: MigrateError) -> StoreError {
+    match error {
+        MigrateError::VersionMissing(version) => StoreError::Newer { version },
+        MigrateError::Execute(error) => StoreError::of("migration")(error),
+        other => StoreError::Migration(other),
+    }
+}
+
 fn migrator() -> Migrator {
     let migrations = MIGRATIONS
         .iter()
@@ -38,11 +50,7 @@ fn migrator() -> Migrator {
 impl Store {
     pub(super) async fn migrate(&self) -> Result<(), StoreError> {
         let migrator = migrator();
-        writing!(self, pool => migrator.run(pool).await).map_err(|error| match error {
-            MigrateError::VersionMissing(version) => StoreError::Newer { version },
-            MigrateError::Execute(error) => StoreError::of("migration")(error),
-            other => StoreError::Migration(other),
-        })
+        writing!(self, pool => migrator.run(pool).await).map_err(refused)
     }
 
     /// Compares what was run with what this program knows, without writing.

@@ -40,31 +40,37 @@ pub struct Seen {
     pub facts: String,
 }
 
+/// A party that is here now.
+#[derive(Clone, Copy, Debug)]
+pub struct Sighting<'a> {
+    /// Who.
+    pub party: PartyId,
+    /// From which address.
+    pub source_address: &'a str,
+    /// The version of its program.
+    pub version: &'a str,
+    /// Facts in JSON; `None` keeps what was stated before.
+    pub facts: Option<&'a str>,
+}
+
 impl Store {
-    /// Notes that a party is here. `facts` of `None` keeps what was stated before.
+    /// Notes that a party is here.
     ///
     /// # Errors
     /// [`StoreError::Value`] for texts that are too long; as every call of the store.
-    pub async fn see(
-        &self,
-        party: PartyId,
-        source_address: &str,
-        version: &str,
-        facts: Option<&str>,
-        now: UnixMillis,
-    ) -> Result<(), StoreError> {
+    pub async fn see(&self, here: Sighting<'_>, now: UnixMillis) -> Result<(), StoreError> {
         const SQL: &str = "INSERT INTO parties_seen \
             (party, first_seen_ms, last_seen_ms, source_address, version, facts) \
             VALUES ($1, $2, $2, $3, $4, $5) ON CONFLICT (party) DO UPDATE SET \
             last_seen_ms = excluded.last_seen_ms, source_address = excluded.source_address, \
             version = excluded.version, \
             facts = CASE WHEN $6 = 1 THEN excluded.facts ELSE parties_seen.facts END";
-        let source_address = text("source_address", source_address, TEXT_MAX)?;
-        let version = text("version", version, TEXT_MAX)?;
-        let stated = i64::from(facts.is_some());
-        let facts = text("facts", facts.unwrap_or("{}"), TEXT_MAX)?;
+        let source_address = text("source_address", here.source_address, TEXT_MAX)?;
+        let version = text("version", here.version, TEXT_MAX)?;
+        let stated = i64::from(here.facts.is_some());
+        let facts = text("facts", here.facts.unwrap_or("{}"), TEXT_MAX)?;
         let affected = writing!(self, pool => sqlx::query(SQL)
-            .bind(party.to_string()).bind(millis(now)).bind(source_address).bind(version)
+            .bind(here.party.to_string()).bind(millis(now)).bind(source_address).bind(version)
             .bind(facts).bind(stated)
             .execute(pool).await.map(|done| done.rows_affected()))
         .map_err(StoreError::of("party"))?;

@@ -22,6 +22,8 @@ pub struct Session {
     pub user: UserId,
     /// From which device.
     pub device: DeviceId,
+    /// From which process on it.
+    pub device_instance: [u8; 16],
     /// Through which cluster's connector.
     pub cluster: ClusterId,
     /// To what.
@@ -42,14 +44,14 @@ impl Store {
     /// # Errors
     /// [`StoreError::Conflict`] if the id is taken; as every call of the store.
     pub async fn add_session(&self, new: &Session) -> Result<(), StoreError> {
-        const SQL: &str = "INSERT INTO sessions (id, sign_in_id, user_id, device_id, cluster_id, \
+        const SQL: &str = "INSERT INTO sessions (id, sign_in_id, user_id, device_id, device_instance, cluster_id, \
             target, instance, opened_ms, expires_ms, idle_ms) \
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let idle = u64::try_from(new.idle.as_millis()).unwrap_or(u64::MAX);
         let idle = number("idle_ms", idle)?;
         let affected = writing!(self, pool => sqlx::query(SQL)
             .bind(new.id.to_string()).bind(new.sign_in.to_string()).bind(new.user.to_string())
-            .bind(new.device.to_string()).bind(new.cluster.to_string())
+            .bind(new.device.to_string()).bind(&new.device_instance[..]).bind(new.cluster.to_string())
             .bind(new.target.to_string()).bind(&new.instance[..])
             .bind(millis(new.opened)).bind(millis(new.expires)).bind(idle)
             .execute(pool).await.map(|done| done.rows_affected()))
@@ -81,7 +83,8 @@ impl Store {
     /// # Errors
     /// As every call of the store.
     pub async fn live_sessions(&self, now: UnixMillis) -> Result<Vec<Session>, StoreError> {
-        const SQL: &str = "SELECT id, sign_in_id, user_id, device_id, cluster_id, target, instance, \
+        const SQL: &str = "SELECT id, sign_in_id, user_id, device_id, device_instance, \
+            cluster_id, target, instance, \
             opened_ms, expires_ms, idle_ms FROM sessions \
             WHERE ended_ms IS NULL AND expires_ms > $1 ORDER BY opened_ms, id";
         let rows: Vec<SessionRow> = reading!(self, pool => sqlx::query_as(SQL)
@@ -97,6 +100,7 @@ struct SessionRow {
     sign_in_id: String,
     user_id: String,
     device_id: String,
+    device_instance: Vec<u8>,
     cluster_id: String,
     target: String,
     instance: Vec<u8>,
@@ -114,6 +118,7 @@ impl TryFrom<SessionRow> for Session {
             sign_in: TABLE.parse("sign_in_id", &row.sign_in_id)?,
             user: TABLE.parse("user_id", &row.user_id)?,
             device: TABLE.parse("device_id", &row.device_id)?,
+            device_instance: TABLE.array("device_instance", &row.device_instance)?,
             cluster: TABLE.parse("cluster_id", &row.cluster_id)?,
             target: TABLE.parse("target", &row.target)?,
             instance: TABLE.array("instance", &row.instance)?,

@@ -9,7 +9,7 @@ use adit_proto::wire::identity::SignInEvidence;
 
 use super::bench::on_both;
 use crate::store::deployment::Entry;
-use crate::store::parties::PartyId;
+use crate::store::parties::{PartyId, Sighting};
 use crate::store::sessions::Session;
 use crate::store::sign_ins::SignIn;
 use crate::store::{Store, StoreError};
@@ -72,6 +72,7 @@ async fn session_ends(store: Store) {
         sign_in: ground.id,
         user: ground.user,
         device: ground.device,
+        device_instance: [8; 16],
         cluster: ClusterId::from_parts(NOW, [5; 10]),
         target: "service/prod/db".parse().unwrap(),
         instance: [6; 16],
@@ -105,14 +106,15 @@ async fn seen(store: Store) {
     assert_eq!(store.seen(party).await.unwrap(), None);
     assert!(store.gone(party, NOW).await.is_err());
     let facts = Some("{\"os\":\"linux\"}");
-    store
-        .see(party, "192.0.2.1", "0.1.0", facts, NOW)
-        .await
-        .unwrap();
-    store
-        .see(party, "192.0.2.2", "0.2.0", None, later(1))
-        .await
-        .unwrap();
+    let version = "0.1.0";
+    let here = |source_address, facts| Sighting {
+        party,
+        source_address,
+        version,
+        facts,
+    };
+    store.see(here("192.0.2.1", facts), NOW).await.unwrap();
+    store.see(here("192.0.2.2", None), later(1)).await.unwrap();
     store.gone(party, later(2)).await.unwrap();
     let held = store.seen(party).await.unwrap().unwrap();
     assert_eq!((held.first, held.last), (NOW, later(2)));
