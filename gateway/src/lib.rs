@@ -4,6 +4,7 @@ pub mod app;
 pub mod audit;
 pub mod broker;
 pub mod caller;
+pub mod ceremony;
 pub mod clock;
 pub mod config;
 pub mod control;
