@@ -8,6 +8,7 @@ pub mod ceremony;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod enrol;
 pub mod policy_in_force;
 pub mod reading;
 pub mod refusal;
