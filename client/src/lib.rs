@@ -7,6 +7,7 @@ pub mod api;
 pub mod browser;
 pub mod ceremony;
 pub mod clock;
+pub mod enrol;
 pub mod exit;
 pub mod flight;
 pub mod kube;
@@ -16,4 +17,8 @@ pub mod profile;
 pub mod random;
 pub mod reset;
 pub mod sign_in;
+pub mod statement;
 pub mod talk;
+
+#[cfg(test)]
+mod testing;
