@@ -29,6 +29,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 
 pub use open::OpenError;
+pub use segment::BrokenChain;
 use spool::Spool;
 use sync::Syncer;
 
@@ -149,6 +150,16 @@ impl Audit {
             newer
         });
         Ok(())
+    }
+
+    /// Writes what was noted and waits until the disk has everything.
+    ///
+    /// # Errors
+    /// [`AuditError`].
+    pub async fn close(&self) -> Result<(), AuditError> {
+        self.flush()?;
+        let written = self.shared.spool.lock().written();
+        self.shared.syncer.synced(written).await
     }
 
     /// Whether new sessions may begin: the spool is below its high-water mark and can be written.

@@ -3,7 +3,7 @@
 //! [`Raw`] is what the file says; [`Config`] is what was checked, and the only form that the rest of the program sees.
 //! Unknown keys are refused. An error names the file, the line, the key and the rule.
 
-mod address;
+pub mod address;
 mod checked;
 mod environment;
 

@@ -5,8 +5,6 @@
 
 mod error;
 mod request;
-#[cfg(test)]
-mod tests;
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -12,7 +12,6 @@ use adit_proto::time::UnixMillis;
 use adit_proto::wire::audit::Record;
 use adit_proto::wire::audit::record::Event;
 use bytes::BytesMut;
-use prost::Message;
 
 use super::AuditError;
 use super::segment::{self, End, PREFIX, RECORD_MAX};

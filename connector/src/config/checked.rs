@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use adit_policy::KubeGroupName;
 use adit_proto::key::Fingerprint;
 use adit_proto::label::Hash;
 use adit_proto::target::Name;
@@ -97,7 +98,7 @@ pub enum Credentials {
 #[derive(Clone, Debug)]
 pub struct Ceiling {
     /// Kubernetes groups that may be assumed.
-    pub groups: Vec<String>,
+    pub groups: Vec<KubeGroupName>,
     /// How old a sign-in may be.
     pub sign_in: Duration,
     /// How old a headless sign-in may be.
@@ -165,7 +166,7 @@ pub(super) fn check(raw: Raw) -> Result<Config, Broken> {
         state_dir: absolute("state_dir", raw.state_dir)?,
         kubernetes,
         ceiling: Ceiling {
-            groups: groups(raw.ceiling.groups)?,
+            groups: groups(&raw.ceiling.groups)?,
             sign_in: Duration::from_secs(raw.ceiling.sign_in_max_s),
             headless: Duration::from_secs(raw.ceiling.headless_max_s),
         },
@@ -245,22 +246,16 @@ fn credentials(
     })
 }
 
-/// `system:` groups are the API server's own; the other rules are those of the header that carries them.
-fn groups(groups: Vec<String>) -> Result<Vec<String>, Broken> {
-    for (index, group) in groups.iter().enumerate() {
-        let clean = !group.is_empty()
-            && group.trim() == group
-            && !group.contains(',')
-            && !group.chars().any(char::is_control)
-            && !group.starts_with("system:");
-        if !clean {
-            return Err(broken(
-                format!("ceiling.groups.{index}"),
-                "a group has no surrounding space, comma, control character or system: prefix",
-            ));
-        }
-    }
-    Ok(groups)
+fn groups(groups: &[String]) -> Result<Vec<KubeGroupName>, Broken> {
+    groups
+        .iter()
+        .enumerate()
+        .map(|(index, group)| {
+            group
+                .parse()
+                .map_err(|error| broken(format!("ceiling.groups.{index}"), error))
+        })
+        .collect()
 }
 
 fn services(raw: Vec<RawService>) -> Result<Vec<Service>, Broken> {

@@ -9,18 +9,11 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use super::{Store, StoreError, reading, writing};
 
 /// Every migration of this program: number, name and text of `/migrations`.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (
-        1,
-        "roster, sessions, audit",
-        include_str!("../../../migrations/0001_roster_sessions_audit.sql"),
-    ),
-    (
-        2,
-        "ceremonies",
-        include_str!("../../../migrations/0002_ceremonies.sql"),
-    ),
-];
+const MIGRATIONS: &[(i64, &str, &str)] = &[(
+    1,
+    "roster, sessions, audit",
+    include_str!("../../../migrations/0001_roster_sessions_audit.sql"),
+)];
 
 #[expect(
     clippy::wildcard_enum_match_arm,

@@ -11,7 +11,6 @@ pub(super) struct Tap {
     inner: Arc<UdpSocket>,
     gateway: SocketAddr,
     shared: Arc<Shared>,
-    before: Option<Arc<UdpSocket>>,
     back: JoinSet<()>,
     _forth: JoinSet<()>,
 }
@@ -52,7 +51,6 @@ impl Tap {
             inner,
             gateway,
             shared,
-            before: None,
             back: JoinSet::new(),
             _forth: forth,
         };
@@ -84,17 +82,8 @@ impl Tap {
     /// Changes the outer address behind the party's back; the old one forwards nothing any more.
     pub(super) async fn rebind(&mut self) {
         let outer = socket().await;
-        let before = std::mem::replace(&mut *self.shared.outer.lock(), outer.clone());
-        self.before = Some(before);
+        *self.shared.outer.lock() = outer.clone();
         self.listen(outer);
-    }
-
-    /// Sends everything that the party sent once more, from its address before the last rebinding.
-    pub(super) async fn replay_from_before(&self) {
-        let before = self.before.as_ref().unwrap();
-        for datagram in self.recorded() {
-            before.send_to(&datagram, self.gateway).await.unwrap();
-        }
     }
 
     fn listen(&mut self, outer: Arc<UdpSocket>) {

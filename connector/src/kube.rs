@@ -1,0 +1,24 @@
+//! The Kubernetes path: one HTTP/1.1 request of a link's stream, decided, recorded, rebuilt and sent to the API server.
+//!
+//! ```text
+//! stream ─▶ request_line ─▶ hyper (server) ─▶ exchange ─▶ upstream (pool of HTTP/1.1 connections)
+//!                                               │ parse, decide, headers, audit intent
+//! stream ◀─ answer (streamed, counted) ◀────────┘ audit outcome
+//! ```
+//!
+//! What goes upstream is built from parsed fields. Nothing is buffered whole, nothing is timed out for being long, no
+//! redirect is followed, and an answer that was cut off never looks whole.
+
+mod answer;
+mod credentials;
+mod exchange;
+mod request_body;
+mod request_line;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod upstream;
+
+pub use credentials::{Bearer, CredentialsError, load};
+pub use serve::{Ending, Kube};
+pub use upstream::Upstream;

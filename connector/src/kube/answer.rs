@@ -1,0 +1,176 @@
+//! The answer on its way to the client: streamed from the API server or a `Status` of our own, with its outcome in
+//! the audit log however it ends.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+
+use adit_policy::KubeStatus;
+use adit_proto::Reason;
+use adit_proto::wire::audit::RequestOutcome;
+use adit_proto::wire::audit::record::Event;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+
+use super::request_body::Received;
+use super::serve::Ending;
+use crate::audit::Audit;
+use crate::session::Session;
+
+/// Records what became of a request when it is dropped, so that a cancelled one has an outcome too.
+#[derive(Debug)]
+pub(super) struct Outcome {
+    pub(super) audit: Audit,
+    pub(super) session: Arc<Session>,
+    pub(super) begun: Instant,
+    pub(super) received: Arc<Received>,
+    pub(super) event: RequestOutcome,
+    pub(super) whole: bool,
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        let mut event = std::mem::take(&mut self.event);
+        if !self.whole
+            && event.reason.is_empty()
+            && let Some(reason) = self.session.ended()
+        {
+            reason.as_str().clone_into(&mut event.reason);
+        }
+        event.took_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        event.received_bytes = self.received.bytes.load(Ordering::Relaxed);
+        self.audit.note(Event::RequestOutcome(event));
+    }
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub(super) enum Answer<E: Ending> {
+    /// A `Status` of our own.
+    Status { document: Option<Bytes>, ending: E },
+    /// What the API server sends.
+    Upstream {
+        incoming: Incoming,
+        ending: E,
+        outcome: Outcome,
+        /// Frees a connection to the API server.
+        _slot: OwnedSemaphorePermit,
+    },
+}
+
+/// Makes an answer of our own.
+pub(super) fn status<E: Ending>(status: &KubeStatus, ending: E) -> Response<Answer<E>> {
+    let body = Answer::Status {
+        document: Some(status.to_json().into()),
+        ending,
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() =
+        StatusCode::from_u16(status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static(KubeStatus::CONTENT_TYPE),
+    );
+    response
+}
+
+impl<E: Ending> Answer<E> {
+    /// Passes on what the API server answers.
+    pub(super) fn upstream(
+        incoming: Incoming,
+        ending: E,
+        outcome: Outcome,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
+        let mut answer = Self::Upstream {
+            incoming,
+            ending,
+            outcome,
+            _slot: slot,
+        };
+        answer.note_end();
+        answer
+    }
+
+    /// hyper does not ask further once a body says that it has ended: this is the only moment to see it.
+    fn note_end(&mut self) {
+        if let Self::Upstream {
+            incoming,
+            ending,
+            outcome,
+            ..
+        } = self
+            && incoming.is_end_stream()
+        {
+            outcome.whole = true;
+            ending.complete();
+        }
+    }
+}
+
+impl<E: Ending> Body for Answer<E> {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let (incoming, ending, outcome) = match this {
+            Self::Status { document, ending } => {
+                ending.complete();
+                return Poll::Ready(document.take().map(|document| Ok(Frame::data(document))));
+            }
+            Self::Upstream {
+                incoming,
+                ending,
+                outcome,
+                ..
+            } => (incoming, ending, outcome),
+        };
+        match ready!(Pin::new(incoming).poll_frame(cx)) {
+            None => {
+                outcome.whole = true;
+                ending.complete();
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => {
+                Reason::TargetOffline
+                    .as_str()
+                    .clone_into(&mut outcome.event.reason);
+                Poll::Ready(Some(Err(error)))
+            }
+            Some(Ok(frame)) => {
+                let sent = frame.data_ref().map_or(0, Bytes::len);
+                outcome.event.sent_bytes += sent as u64;
+                this.note_end();
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Status { document, .. } => document.is_none(),
+            Self::Upstream { incoming, .. } => incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Status { document, .. } => SizeHint::with_exact(
+                document
+                    .as_ref()
+                    .map_or(0, |document| document.len() as u64),
+            ),
+            Self::Upstream { incoming, .. } => incoming.size_hint(),
+        }
+    }
+}

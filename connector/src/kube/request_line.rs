@@ -1,0 +1,180 @@
+//! The request line, read before hyper does.
+//!
+//! hyper gives the request target as a parsed URI, from which a fragment is gone, and takes a bare line feed for the end
+//! of a line. Here the line is taken as it was sent: what the API server might read otherwise is refused.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+
+/// The longest request line, in bytes: path and query of the request model, each at its limit, and a method.
+const LINE_MAX: usize = 132 << 10;
+/// How much is read at once, in bytes.
+const READ_AHEAD: usize = 4096;
+
+/// Why there is no request line.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RequestLineError {
+    /// It is not `METHOD SP target SP HTTP/1.1 CR LF` in printable ASCII, or has a fragment.
+    #[error("the request line is malformed")]
+    Malformed,
+    /// It is longer than any that is carried.
+    #[error("the request line is longer than {LINE_MAX} bytes")]
+    TooLong,
+    /// The stream ended before it did.
+    #[error("the stream ended before the request line did")]
+    Stream(#[source] io::Error),
+}
+
+/// Reads up to the end of the request line; `read` holds what was read already. Gives the target as it was sent, and
+/// leaves everything in `read`.
+///
+/// # Errors
+/// [`RequestLineError`].
+pub(super) async fn read(
+    io: &mut (impl AsyncRead + Unpin),
+    read: &mut BytesMut,
+) -> Result<String, RequestLineError> {
+    let mut seen = 0;
+    loop {
+        let found = read
+            .get(seen..)
+            .and_then(|new| new.iter().position(|byte| *byte == b'\n'));
+        if let Some(at) = found {
+            return target(read.get(..seen + at).unwrap_or_default());
+        }
+        seen = read.len();
+        if seen > LINE_MAX {
+            return Err(RequestLineError::TooLong);
+        }
+        read.reserve(READ_AHEAD);
+        match io.read_buf(read).await.map_err(RequestLineError::Stream)? {
+            0 => {
+                return Err(RequestLineError::Stream(
+                    io::ErrorKind::UnexpectedEof.into(),
+                ));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The target of a line without its line feed.
+fn target(line: &[u8]) -> Result<String, RequestLineError> {
+    let text = line
+        .strip_suffix(b"\r")
+        .and_then(|line| std::str::from_utf8(line).ok())
+        .ok_or(RequestLineError::Malformed)?;
+    let mut words = text.split(' ');
+    match (words.next(), words.next(), words.next(), words.next()) {
+        (Some(method), Some(target), Some("HTTP/1.1"), None)
+            if !method.is_empty()
+                && !target.is_empty()
+                && !target.contains('#')
+                && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) =>
+        {
+            Ok(target.to_owned())
+        }
+        _ => Err(RequestLineError::Malformed),
+    }
+}
+
+/// A stream of which some bytes were read already.
+#[derive(Debug)]
+pub(super) struct Rewound<I> {
+    read: BytesMut,
+    io: I,
+}
+
+impl<I> Rewound<I> {
+    pub(super) fn new(read: BytesMut, io: I) -> Self {
+        Self { read, io }
+    }
+}
+
+impl<I: AsyncRead + Unpin> AsyncRead for Rewound<I> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if this.read.is_empty() {
+            return Pin::new(&mut this.io).poll_read(cx, buf);
+        }
+        let taken = this.read.len().min(buf.remaining());
+        buf.put_slice(this.read.get(..taken).unwrap_or_default());
+        this.read.advance(taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<I: AsyncWrite + Unpin> AsyncWrite for Rewound<I> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn line(text: &[u8]) -> Result<String, RequestLineError> {
+        let mut buffer = BytesMut::new();
+        read(&mut &text[..], &mut buffer).await
+    }
+
+    #[tokio::test]
+    async fn the_target_is_given_as_it_was_sent() {
+        let target = line(b"GET /api/v1/pods?x=%41 HTTP/1.1\r\nHost: a\r\n").await;
+        assert_eq!(target.unwrap(), "/api/v1/pods?x=%41");
+    }
+
+    #[tokio::test]
+    async fn k8_fragments_bare_line_feeds_controls_and_other_versions_are_refused() {
+        for text in [
+            &b"GET /api/v1/pods#x HTTP/1.1\r\n"[..],
+            b"GET /api HTTP/1.1\n",
+            b"GET /api HTTP/1.0\r\n",
+            b"GET /api HTTP/2.0\r\n",
+            b"GET  /api HTTP/1.1\r\n",
+            b"GET /a b HTTP/1.1\r\n",
+            b"GET /a\0 HTTP/1.1\r\n",
+            b"GET /a\r HTTP/1.1\r\n",
+            b"GET /\xc3\xa4 HTTP/1.1\r\n",
+            b" /api HTTP/1.1\r\n",
+            b"GET /api\r\n",
+            b"\r\n",
+        ] {
+            assert!(
+                matches!(line(text).await, Err(RequestLineError::Malformed)),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_is_given_up() {
+        let long = [b"GET /".as_slice(), &[b'a'; LINE_MAX + READ_AHEAD]].concat();
+        assert!(matches!(line(&long).await, Err(RequestLineError::TooLong)));
+        assert!(matches!(
+            line(b"GET /").await,
+            Err(RequestLineError::Stream(_))
+        ));
+    }
+}

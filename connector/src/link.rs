@@ -1,0 +1,181 @@
+//! Links: end-to-end connections of device keys, and the streams in them.
+//!
+//! ```text
+//! arrival ─ handshake (device key active in the roster) ─▶ heads ─▶ streams: header ─▶ session of this device ─▶ served
+//! ```
+//!
+//! A stream begins with a header that names its session; the session must be this device's and live. When it ends, its
+//! streams are reset with the reason's code; when the device is revoked, the link is closed with it.
+
+mod heads;
+mod stream;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use adit_proto::Reason;
+use adit_proto::key::{Fingerprint, PublicKey};
+use adit_proto::wire::audit::Actor;
+use adit_transport::door::Arrival;
+use adit_transport::endpoint::{LINK_STREAMS, LINK_STREAMS_START};
+use adit_transport::party::Party;
+use adit_transport::tls::{self, ClientGate};
+use quinn::{Connection, VarInt};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::audit::{Audit, event};
+use crate::kube::Kube;
+use crate::roster::Book;
+use crate::service::Services;
+use crate::session::Table;
+
+/// How long a client has for its first stream, and for the header of each.
+const HEADER: Duration = Duration::from_secs(10);
+
+/// What links are served with.
+#[derive(Debug)]
+pub struct Links {
+    /// Roster and policy.
+    pub book: Arc<Book>,
+    /// The sessions.
+    pub sessions: Arc<Table>,
+    /// The API server, if it is served.
+    pub kube: Option<Arc<Kube>>,
+    /// Services beside it.
+    pub services: Services,
+    /// The audit log.
+    pub audit: Audit,
+    /// Owns the task of each link and of each stream.
+    pub tasks: TaskTracker,
+    /// No link is accepted any more.
+    pub draining: CancellationToken,
+}
+
+/// One link.
+#[derive(Debug)]
+struct Link {
+    connection: Connection,
+    device: Fingerprint,
+    open: AtomicU32,
+    allowed: AtomicU32,
+}
+
+/// Lets in the devices that are active in the roster at that moment.
+#[must_use]
+pub fn gate(book: Arc<Book>) -> ClientGate {
+    ClientGate::only(move |key: &PublicKey| {
+        book.known()
+            .is_ok_and(|known| known.roster().active_device(&key.fingerprint()).is_ok())
+    })
+}
+
+impl Links {
+    /// Accepts the links of a party until it is closed or this process drains.
+    ///
+    /// # Cancel safety
+    /// Links that were accepted go on.
+    pub async fn accept(self: Arc<Self>, party: Arc<Party>) {
+        loop {
+            let arrival = tokio::select! {
+                arrival = party.accept_link() => arrival,
+                () = self.draining.cancelled() => return,
+            };
+            let Some(arrival) = arrival else { return };
+            let links = self.clone();
+            self.tasks
+                .spawn(async move { links.complete(arrival).await });
+        }
+    }
+
+    async fn complete(self: Arc<Self>, arrival: Arrival) {
+        let connection = match arrival.handshake().await {
+            Ok(connection) => connection,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                return tracing::debug!(error, "a link's handshake failed");
+            }
+        };
+        let Some(key) = tls::peer_key(&connection) else {
+            return close(&connection, Reason::DeviceUnknown);
+        };
+        let link = Arc::new(Link {
+            connection,
+            device: key.fingerprint(),
+            open: AtomicU32::new(0),
+            allowed: AtomicU32::new(LINK_STREAMS_START),
+        });
+        let reason = match self.greet(&link).await {
+            Ok(()) => self.clone().serve(&link).await,
+            Err(reason) => Some(reason),
+        };
+        if let Some(reason) = reason {
+            tracing::info!(device.key = %link.device, reason = reason.as_str(), "a link is closed");
+            close(&link.connection, reason);
+        }
+    }
+
+    /// The first stream exchanges heads; before that nothing is served.
+    async fn greet(&self, link: &Link) -> Result<(), Reason> {
+        let opened = timeout(HEADER, link.connection.accept_bi()).await;
+        let Ok(Ok((send, recv))) = opened else {
+            return Err(Reason::RequestMalformed);
+        };
+        heads::first(self, link, send, recv).await
+    }
+
+    /// Serves streams until the link is gone (`None`), or its device is no longer let in.
+    async fn serve(self: Arc<Self>, link: &Arc<Link>) -> Option<Reason> {
+        let mut roster = self.book.watch();
+        loop {
+            tokio::select! {
+                opened = link.connection.accept_bi() => {
+                    let (send, recv) = opened.ok()?;
+                    link.opened();
+                    let (links, link) = (self.clone(), link.clone());
+                    self.tasks.spawn(async move {
+                        stream::serve(&links, &link, send, recv).await;
+                        link.open.fetch_sub(1, Ordering::AcqRel);
+                    });
+                }
+                changed = roster.changed() => {
+                    changed.ok()?;
+                    let known = self.book.known().ok()?;
+                    if let Err(reason) = known.roster().active_device(&link.device) {
+                        return Some(reason);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes that something on a link was refused.
+    fn refuse(&self, session: &str, subject: &str, reason: Reason, detail: &str) {
+        let actor = Actor {
+            session_id: event::bounded(session),
+            ..Actor::default()
+        };
+        self.audit
+            .note(event::refusal(actor, subject, reason, detail));
+    }
+}
+
+impl Link {
+    /// Counts a stream, and allows twice as many once most are used. quinn keeps something for each that is allowed.
+    fn opened(&self) {
+        let open = self.open.fetch_add(1, Ordering::AcqRel) + 1;
+        let allowed = self.allowed.load(Ordering::Acquire);
+        if open > allowed / 2 && allowed < LINK_STREAMS {
+            let more = (allowed * 2).min(LINK_STREAMS);
+            self.allowed.store(more, Ordering::Release);
+            self.connection
+                .set_max_concurrent_bi_streams(VarInt::from_u32(more));
+        }
+    }
+}
+
+fn close(connection: &Connection, reason: Reason) {
+    connection.close(VarInt::from_u32(reason.code()), reason.as_str().as_bytes());
+}

@@ -1,0 +1,130 @@
+//! One stream of a link.
+
+use std::sync::Arc;
+
+use adit_proto::Reason;
+use adit_proto::frame::Limit;
+use adit_proto::target::Target;
+use adit_proto::wire::link::StreamHeader;
+use adit_proto::wire::link::stream_header::Kind;
+use adit_transport::frame::FrameReader;
+use adit_transport::stream::LinkStream;
+use bytes::BytesMut;
+use quinn::{RecvStream, SendStream};
+use tokio::io::{AsyncWriteExt, copy, split};
+use tokio::time::timeout;
+
+use super::{HEADER, Link, Links, heads};
+use crate::session::table::OpenStream;
+
+/// Reads a stream's header and serves what it names. What is refused is reset with the reason's code.
+pub(super) async fn serve(links: &Links, link: &Link, send: SendStream, recv: RecvStream) {
+    let stream = LinkStream::new(send, recv, Reason::RequestMalformed.code());
+    let mut reader = FrameReader::new(stream, Limit::STRANGER);
+    let Ok(Ok(Some(header))) = timeout(HEADER, reader.read::<StreamHeader>()).await else {
+        return links.refuse(
+            "",
+            "stream header",
+            Reason::RequestMalformed,
+            "no header came",
+        );
+    };
+    let (mut stream, read) = reader.into_parts();
+    let served = match header.kind {
+        Some(Kind::Heads(heads)) => heads::exchange(links, link, &heads, stream).await,
+        Some(Kind::Ping(_)) => {
+            ping(stream, read).await;
+            Ok(())
+        }
+        Some(Kind::Kube(_)) => match open(links, link, &header.session_id) {
+            Ok(open) => kube(links, open, stream, read).await,
+            Err(reason) => {
+                stream.abort(reason.code());
+                Err(reason)
+            }
+        },
+        Some(Kind::Tcp(_)) => match open(links, link, &header.session_id) {
+            Ok(open) => tcp(links, open, stream, read).await,
+            Err(reason) => {
+                stream.abort(reason.code());
+                Err(reason)
+            }
+        },
+        None => {
+            stream.abort(Reason::VersionUnsupported.code());
+            Err(Reason::VersionUnsupported)
+        }
+    };
+    if let Err(reason) = served {
+        links.refuse(&header.session_id, "stream", reason, "");
+    }
+}
+
+fn open(links: &Links, link: &Link, session: &str) -> Result<OpenStream, Reason> {
+    let id = session.parse().map_err(|_| Reason::RequestMalformed)?;
+    links.sessions.open_stream(id, link.device)
+}
+
+async fn kube(
+    links: &Links,
+    open: OpenStream,
+    mut stream: LinkStream,
+    read: BytesMut,
+) -> Result<(), Reason> {
+    let session = open.session().clone();
+    let (Some(kube), Target::Cluster(_)) = (&links.kube, session.target()) else {
+        stream.abort(Reason::UnknownOrForbidden.code());
+        return Err(Reason::UnknownOrForbidden);
+    };
+    let end = stream.end();
+    // select! drops the serving future, and its stream, before a handler runs: the code is set in the branch itself.
+    let over = async {
+        end.set_code(session.over().await.code());
+        end.body_incomplete();
+    };
+    tokio::select! {
+        () = Arc::clone(kube).serve(stream, read, end.clone(), session.clone()) => {}
+        () = over => {}
+    }
+    Ok(())
+}
+
+async fn tcp(
+    links: &Links,
+    open: OpenStream,
+    mut stream: LinkStream,
+    read: BytesMut,
+) -> Result<(), Reason> {
+    let session = open.session().clone();
+    let standing = match links.sessions.standing(&session).await {
+        Ok(standing) => standing,
+        Err(refusal) => {
+            stream.abort(refusal.shown().code());
+            return Err(refusal.reason());
+        }
+    };
+    let end = stream.end();
+    let dialled = match links.services.dial(&session, standing.permit()).await {
+        Ok(dialled) => dialled,
+        Err(error) => {
+            stream.abort(error.reason().code());
+            return Err(error.reason());
+        }
+    };
+    end.pass_through();
+    let over = async { end.set_code(session.over().await.code()) };
+    tokio::select! {
+        ended = dialled.carry(stream, read, &end) => ended,
+        () = over => Ok(()),
+    }
+}
+
+/// Bytes come back as they are sent.
+async fn ping(stream: LinkStream, read: BytesMut) {
+    stream.end().pass_through();
+    let (mut from, mut to) = split(stream);
+    // The client ends it by going away.
+    if to.write_all(&read).await.is_ok() && copy(&mut from, &mut to).await.is_ok() {
+        let _ = to.shutdown().await;
+    }
+}
