@@ -101,13 +101,11 @@ pub fn verify(
     if fmt != "fmt" || stmt != "attStmt" {
         return Err(EvidenceError::Members);
     }
-    match format {
-        Value::Text(name) if name == packed::FORMAT => {
-            packed::verify(statement.clone(), key, digest)
-        }
-        Value::Text(_) => Err(EvidenceError::UnknownFormat),
-        _ => Err(EvidenceError::Members),
+    let format = format.as_text().ok_or(EvidenceError::Members)?;
+    if format != packed::FORMAT {
+        return Err(EvidenceError::UnknownFormat);
     }
+    packed::verify(statement.clone(), key, digest)
 }
 
 /// A map with text keys, in its order.
@@ -117,9 +115,9 @@ pub(crate) fn members(value: Value) -> Result<Vec<(String, Value)>, EvidenceErro
     };
     entries
         .into_iter()
-        .map(|(name, value)| match name {
-            Value::Text(name) => Ok((name, value)),
-            _ => Err(EvidenceError::Members),
+        .map(|(name, value)| {
+            let name = name.into_text().map_err(|_| EvidenceError::Members)?;
+            Ok((name, value))
         })
         .collect()
 }

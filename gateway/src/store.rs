@@ -6,6 +6,7 @@
 
 pub mod audit;
 mod backend;
+pub mod ceremonies;
 pub mod deployment;
 mod migrate;
 pub mod parties;

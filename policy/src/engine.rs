@@ -11,9 +11,11 @@ mod complexity;
 mod decision;
 mod evaluation;
 mod facts;
+mod input;
 mod load;
 mod rule;
 mod schema;
+mod scope;
 #[cfg(test)]
 pub(crate) mod tests;
 mod what_if;

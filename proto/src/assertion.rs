@@ -8,6 +8,8 @@ mod cbor;
 mod client_data;
 mod credential_key;
 mod registration;
+#[cfg(test)]
+mod tests;
 
 pub use credential_key::CredentialKey;
 pub use registration::{RegisteredCredential, registered};

@@ -156,6 +156,12 @@ impl Invitation {
         &self.address
     }
 
+    /// The start of the fingerprint of the gateways' key, to pin whom to dial.
+    #[must_use]
+    pub fn gateways_prefix(&self) -> &[u8; 16] {
+        &self.gateways
+    }
+
     /// Checks that whoever answered holds the gateways' key that the invitation names.
     ///
     /// # Errors

@@ -13,6 +13,8 @@ mod members;
 mod name;
 mod read;
 mod signer;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashSet;
 
@@ -221,43 +223,4 @@ pub fn client_view(statement: &Statement) -> Statement {
 #[must_use]
 pub fn policy_digest(text: &str) -> Hash {
     digest(POLICY, &[text.as_bytes()])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::Log;
-
-    #[test]
-    fn a_log_of_every_kind_is_read_and_answers() {
-        let mut log = Log::new();
-        let ann = log.add_person("ann@example.test", &["dev", "ops"]);
-        let cluster = log.add_cluster("prod");
-        assert_eq!(log.set_policy("permit"), 1);
-        let roster = &log.roster;
-        assert_eq!(roster.number(), 6);
-        assert_eq!(
-            roster
-                .active_device(&ann.device.fingerprint())
-                .unwrap()
-                .owner,
-            ann.user
-        );
-        assert_eq!(
-            roster.user_by_name("ann@example.test").unwrap().groups,
-            ["dev", "ops"]
-        );
-        assert_eq!(roster.passkeys_of(ann.user).count(), 1);
-        assert_eq!(
-            roster.cluster(&"prod".parse().unwrap()).unwrap().id,
-            cluster.id
-        );
-        assert_eq!(roster.policy().unwrap().digest, policy_digest("permit"));
-        assert!(roster.is_admin(log.admin.user) && !roster.is_admin(ann.user));
-        let mut again = Roster::found(&log.statements[0]).unwrap();
-        for statement in &log.statements[1..] {
-            again.append(statement).unwrap();
-        }
-        assert_eq!(again.head(), log.roster.head());
-    }
 }

@@ -5,6 +5,8 @@
 
 mod error;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::time::Duration;

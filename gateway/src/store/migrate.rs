@@ -9,11 +9,18 @@ use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use super::{Store, StoreError, reading, writing};
 
 /// Every migration of this program: number, name and text of `/migrations`.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(
-    1,
-    "roster, sessions, audit",
-    include_str!("../../../migrations/0001_roster_sessions_audit.sql"),
-)];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (
+        1,
+        "roster, sessions, audit",
+        include_str!("../../../migrations/0001_roster_sessions_audit.sql"),
+    ),
+    (
+        2,
+        "ceremonies",
+        include_str!("../../../migrations/0002_ceremonies.sql"),
+    ),
+];
 
 #[expect(
     clippy::wildcard_enum_match_arm,

@@ -5,4 +5,4 @@ mod logs;
 mod opening;
 mod sign_ins_and_sessions;
 
-pub(crate) use bench::Bench;
+pub(crate) use bench::{Bench, on_both};

@@ -1,16 +1,14 @@
 //! Asking Cedar: facts become a principal, a resource and a context; answers become verdicts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use adit_proto::target::{Name, Target};
-use cedar_policy::{
-    ActionConstraint, AuthorizationError, Authorizer, Context, Decision, Effect, Entities, Entity,
-    EntityUid, Policy, PolicyId, PolicySet, Request, RestrictedExpression,
-};
+use cedar_policy::{Context, Effect, Entities, Entity, EntityUid, Policy, PolicyId, Request};
 
 use super::Facts;
+use super::input::{Unaskable, context, named, who};
 use super::schema::Vocabulary;
-use crate::datetime;
+use super::scope::{Answer, Question, Scope, Scoped};
 use crate::kube_name::KubeGroupName;
 
 /// What is asked.
@@ -49,27 +47,23 @@ pub(super) struct Verdict {
 
 /// The rules that can apply to one action.
 #[derive(Clone)]
-struct Sets {
-    all: PolicySet,
-    permits: PolicySet,
+struct Rules {
+    all: Scoped,
+    permits: Scoped,
 }
 
 /// Policies sorted for asking.
 #[derive(Clone)]
 pub(super) struct Evaluator {
     vocabulary: Vocabulary,
-    connect: Sets,
-    assume: Sets,
+    connect: Rules,
+    assume: Rules,
 }
-
-/// Why Cedar could not even be asked. The answer is a denial, so nobody needs to know more.
-#[derive(Debug)]
-struct Unaskable;
 
 impl Evaluator {
     pub(super) fn new(vocabulary: Vocabulary, policies: &[Policy]) -> Option<Self> {
-        let connect = Sets::of(policies, &vocabulary.connect)?;
-        let assume = Sets::of(policies, &vocabulary.assume)?;
+        let connect = Rules::of(policies, &vocabulary.connect)?;
+        let assume = Rules::of(policies, &vocabulary.assume)?;
         Some(Self {
             vocabulary,
             connect,
@@ -79,23 +73,23 @@ impl Evaluator {
 
     /// Judges by all rules.
     pub(super) fn judge(&self, facts: &Facts, ask: &Ask<'_>) -> Verdict {
-        self.answer(facts, ask, |sets| &sets.all)
+        self.judge_by(facts, ask, |rules| &rules.all)
     }
 
     /// Whether only a rule that forbids stands in the way.
     pub(super) fn is_permitted_but_forbidden(&self, facts: &Facts, ask: &Ask<'_>) -> bool {
-        self.answer(facts, ask, |sets| &sets.permits).allowed
+        self.judge_by(facts, ask, |rules| &rules.permits).allowed
     }
 
-    fn answer(&self, facts: &Facts, ask: &Ask<'_>, of: impl Fn(&Sets) -> &PolicySet) -> Verdict {
-        let answer = match ask {
+    fn judge_by(&self, facts: &Facts, ask: &Ask<'_>, of: impl Fn(&Rules) -> &Scoped) -> Verdict {
+        let verdict = match ask {
             Ask::Connect(target) => self.connect(facts, target, of(&self.connect)),
             Ask::Assume {
                 cluster,
                 candidates,
             } => self.assume(facts, cluster, candidates, of(&self.assume)),
         };
-        answer.unwrap_or(Verdict {
+        verdict.unwrap_or(Verdict {
             failed: true,
             ..Verdict::default()
         })
@@ -105,23 +99,27 @@ impl Evaluator {
         &self,
         facts: &Facts,
         target: &Target,
-        rules: &PolicySet,
+        rules: &Scoped,
     ) -> Result<Verdict, Unaskable> {
-        let cluster = self.vocabulary.cluster(target.cluster().as_str());
-        let mut entities = self.who(facts)?;
-        entities.push(named(cluster.clone(), target.cluster().as_str(), [])?);
+        let words = &self.vocabulary;
+        let at = target.cluster().as_str();
+        let cluster = words.cluster(at);
+        let mut entities = vec![named(cluster.clone(), at, [])?];
         let resource = match target {
-            Target::Cluster(_) => cluster,
-            Target::Service { cluster: at, name } => {
-                let service = self.vocabulary.service(at.as_str(), name.as_str());
-                entities.push(named(service.clone(), name.as_str(), [cluster])?);
+            Target::Cluster(_) => cluster.clone(),
+            Target::Service { name, .. } => {
+                let service = words.service(at, name.as_str());
+                entities.push(named(service.clone(), name.as_str(), [cluster.clone()])?);
                 service
             }
         };
-        let entities = Entities::from_entities(entities, None).map_err(|_| Unaskable)?;
-        let mut verdict = Verdict::default();
-        let request = self.request(facts, (&self.vocabulary.connect, resource), context(facts)?)?;
-        verdict.allowed = verdict.take(&request, rules, &entities) && !verdict.failed;
+        let asker = Asker::new(words, facts, entities)?;
+        let answer = asker.ask((&words.connect, rules), resource, cluster)?;
+        let mut verdict = Verdict {
+            allowed: answer.allows(),
+            ..Verdict::default()
+        };
+        verdict.note(answer);
         Ok(verdict)
     }
 
@@ -130,66 +128,30 @@ impl Evaluator {
         facts: &Facts,
         cluster: &Name,
         candidates: &[KubeGroupName],
-        rules: &PolicySet,
+        rules: &Scoped,
     ) -> Result<Verdict, Unaskable> {
-        let at = self.vocabulary.cluster(cluster.as_str());
-        let mut entities = self.who(facts)?;
-        entities.push(named(at.clone(), cluster.as_str(), [])?);
+        let words = &self.vocabulary;
+        let at = words.cluster(cluster.as_str());
+        let mut entities = vec![named(at.clone(), cluster.as_str(), [])?];
         for group in candidates.iter().collect::<HashSet<_>>() {
             entities.push(named(
-                self.vocabulary.kube_group(group.as_str()),
+                words.kube_group(group.as_str()),
                 group.as_str(),
                 [at.clone()],
             )?);
         }
-        let entities = Entities::from_entities(entities, None).map_err(|_| Unaskable)?;
-        let context = context(facts)?;
+        let asker = Asker::new(words, facts, entities)?;
         let mut verdict = Verdict::default();
         for group in candidates {
-            let resource = self.vocabulary.kube_group(group.as_str());
-            let request =
-                self.request(facts, (&self.vocabulary.assume, resource), context.clone())?;
-            if verdict.take(&request, rules, &entities) && !verdict.groups.contains(group) {
+            let resource = words.kube_group(group.as_str());
+            let answer = asker.ask((&words.assume, rules), resource, at.clone())?;
+            if answer.allows() && !verdict.groups.contains(group) {
                 verdict.groups.push(group.clone());
             }
+            verdict.note(answer);
         }
         verdict.allowed = !verdict.failed && !verdict.groups.is_empty();
         Ok(verdict)
-    }
-
-    fn request(
-        &self,
-        facts: &Facts,
-        (action, resource): (&EntityUid, EntityUid),
-        context: Context,
-    ) -> Result<Request, Unaskable> {
-        let principal = self.vocabulary.user(facts.user.as_str());
-        // The types are ours and a test validates them; validating each request would cost more than deciding it.
-        Request::new(principal, action.clone(), resource, context, None).map_err(|_| Unaskable)
-    }
-
-    /// The user and the user's groups.
-    fn who(&self, facts: &Facts) -> Result<Vec<Entity>, Unaskable> {
-        let groups: HashSet<EntityUid> = facts
-            .groups
-            .iter()
-            .map(|group| self.vocabulary.group(group))
-            .collect();
-        let mut entities: Vec<Entity> = groups
-            .iter()
-            .map(|group| Entity::new_no_attrs(group.clone(), HashSet::new()))
-            .collect();
-        let attributes = HashMap::from([(
-            "id".to_owned(),
-            RestrictedExpression::new_string(facts.user_id.to_string()),
-        )]);
-        let user = Entity::new(
-            self.vocabulary.user(facts.user.as_str()),
-            attributes,
-            groups,
-        );
-        entities.push(user.map_err(|_| Unaskable)?);
-        Ok(entities)
     }
 }
 
@@ -203,92 +165,79 @@ impl Verdict {
         }
     }
 
-    /// Asks Cedar once; says whether it allows, and notes the rules.
-    fn take(&mut self, request: &Request, rules: &PolicySet, entities: &Entities) -> bool {
-        let response = Authorizer::new().is_authorized(request, rules, entities);
-        let failing = response.diagnostics().errors().map(|error| match error {
-            AuthorizationError::PolicyEvaluationError(error) => error.policy_id().clone(),
-        });
-        let known = self.failing.len();
-        self.failing.extend(failing);
-        self.failed |= self.failing.len() > known;
-        let allows = response.decision() == Decision::Allow;
-        let noted = if allows {
-            &mut self.permitting
-        } else {
-            &mut self.forbidding
-        };
-        noted.extend(response.diagnostics().reason().cloned());
-        allows
+    fn note(&mut self, answer: Answer) {
+        self.failed |= !answer.failing.is_empty();
+        if answer.allows() {
+            self.permitting.extend(answer.permitting);
+        }
+        self.forbidding.extend(answer.forbidding);
+        self.failing.extend(answer.failing);
     }
 }
 
-impl Sets {
-    /// The rules whose scope has the action. A rule that cannot apply costs time in every decision.
+impl Rules {
     fn of(policies: &[Policy], action: &EntityUid) -> Option<Self> {
-        let applies = |policy: &&Policy| match policy.action_constraint() {
-            ActionConstraint::Any => true,
-            ActionConstraint::In(actions) => actions.contains(action),
-            ActionConstraint::Eq(only) => only == *action,
-        };
-        let set = |policies: &mut dyn Iterator<Item = &Policy>| {
-            PolicySet::from_policies(policies.cloned()).ok()
-        };
-        let permits = |policy: &&Policy| policy.effect() == Effect::Permit;
+        let permits = policies
+            .iter()
+            .filter(|policy| policy.effect() == Effect::Permit);
         Some(Self {
-            all: set(&mut policies.iter().filter(applies))?,
-            permits: set(&mut policies.iter().filter(applies).filter(permits))?,
+            all: Scoped::of(policies.iter(), action)?,
+            permits: Scoped::of(permits, action)?,
         })
     }
 }
 
-fn named<const N: usize>(
-    uid: EntityUid,
-    name: &str,
-    parents: [EntityUid; N],
-) -> Result<Entity, Unaskable> {
-    let attributes = HashMap::from([(
-        "name".to_owned(),
-        RestrictedExpression::new_string(name.to_owned()),
-    )]);
-    Entity::new(uid, attributes, HashSet::from(parents)).map_err(|_| Unaskable)
+/// Who asks, in a world of a few entities.
+struct Asker {
+    user: EntityUid,
+    principals: Vec<Scope>,
+    context: Context,
+    entities: Entities,
 }
 
-fn context(facts: &Facts) -> Result<Context, Unaskable> {
-    let record = |fields: Vec<(String, RestrictedExpression)>| {
-        RestrictedExpression::new_record(fields).map_err(|_| Unaskable)
-    };
-    let age = i64::try_from(facts.sign_in_age.as_secs()).unwrap_or(i64::MAX);
-    let device = vec![
-        (
-            "id".to_owned(),
-            RestrictedExpression::new_string(facts.device.to_string()),
-        ),
-        (
-            "tier".to_owned(),
-            RestrictedExpression::new_long(facts.tier.number().into()),
-        ),
-    ];
-    let sign_in = vec![("age_s".to_owned(), RestrictedExpression::new_long(age))];
-    // An IPv4 address that came in over an IPv6 socket is still one to `isInRange`.
-    let address = facts.source_address.to_canonical().to_string();
-    Context::from_pairs([
-        ("device".to_owned(), record(device)?),
-        ("sign_in".to_owned(), record(sign_in)?),
-        (
-            "source_address".to_owned(),
-            RestrictedExpression::new_ip(address),
-        ),
-        (
-            "time".to_owned(),
-            RestrictedExpression::new_datetime(datetime::rfc3339(facts.now)),
-        ),
-        (
-            "touched".to_owned(),
-            RestrictedExpression::new_bool(facts.touched),
-        ),
-    ])
-    .map_err(|_| Unaskable)
+impl Asker {
+    fn new(words: &Vocabulary, facts: &Facts, resources: Vec<Entity>) -> Result<Self, Unaskable> {
+        let who = who(words, facts)?;
+        let uids = who.iter().map(|entity| Some(entity.uid()));
+        let principals = uids.chain([None]).collect();
+        let entities = Entities::from_entities(who.into_iter().chain(resources), None)
+            .map_err(|_| Unaskable)?;
+        Ok(Self {
+            user: words.user(facts.user.as_str()),
+            principals,
+            context: context(facts)?,
+            entities,
+        })
+    }
+
+    /// Asks about a resource, which is in `at` or the same.
+    fn ask(
+        &self,
+        (action, rules): (&EntityUid, &Scoped),
+        resource: EntityUid,
+        at: EntityUid,
+    ) -> Result<Answer, Unaskable> {
+        let mut resources: Vec<Scope> = vec![None, Some(resource.clone())];
+        if at != resource {
+            resources.push(Some(at));
+        }
+        // The types are ours and a test validates them; validating each request would cost more than deciding it.
+        let request = Request::new(
+            self.user.clone(),
+            action.clone(),
+            resource,
+            self.context.clone(),
+            None,
+        )
+        .map_err(|_| Unaskable)?;
+        let (principals, resources) = (self.principals.as_slice(), resources.as_slice());
+        Ok(rules.ask(&Question {
+            request,
+            principals,
+            resources,
+            entities: &self.entities,
+        }))
+    }
 }
 
 #[cfg(test)]
@@ -300,9 +249,8 @@ mod tests {
     #[test]
     fn what_cedar_is_asked_fits_the_schema() {
         let schema = schema().unwrap();
-        let evaluator = Evaluator::new(Vocabulary::new().unwrap(), &[]).unwrap();
-        let words = &evaluator.vocabulary;
-        let mut entities = evaluator.who(&anna()).unwrap();
+        let words = &Vocabulary::new().unwrap();
+        let mut entities = who(words, &anna()).unwrap();
         let cluster = words.cluster("prod");
         entities.push(named(cluster.clone(), "prod", []).unwrap());
         entities.push(named(words.service("prod", "db"), "db", [cluster.clone()]).unwrap());

@@ -6,11 +6,12 @@ use std::time::Duration;
 use adit_transport::cid::{Class, RouteId};
 use adit_transport::endpoint::Liveliness;
 use adit_transport::party::{Dial, DialError, Party, PartyConfig};
-use adit_transport::rebind::{BindKey, Kind, MESSAGE_LEN, Message};
+use adit_transport::rebind::{BindKey, Kind, MESSAGE_LEN, Message, Unverified};
 use adit_transport::tls::Alpn;
 use adit_transport::way::Attachment;
 use ring::rand::SystemRandom;
 
+use super::super::Place;
 use super::link::{chunk, stream};
 use super::rig::{Announcing, BOUND, End, Gateway, Link, link, pin, signer, soon, until};
 use super::tap::Tap;
@@ -36,7 +37,7 @@ impl Stranger {
 }
 
 /// Resolves once the gateway has taken everything that was sent to it before: its socket is read in order.
-async fn drained(gateway: &Gateway) {
+pub(super) async fn drained(gateway: &Gateway) {
     let config = PartyConfig {
         gateway: gateway.addr,
         attachment: Attachment::Free,
@@ -295,6 +296,75 @@ async fn u5_a_route_moves_only_by_its_own_key_and_only_to_who_answers() {
         tap.outer_addr()
     );
     assert!(gateway.moves.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn u5_an_answer_moves_a_route_only_with_the_token_that_was_sent_there() {
+    let mut gateway = Gateway::start(Announcing::Everybody);
+    let key = BindKey::from_bytes(&[5; 32]);
+    let route = RouteId::from_bits(0x8000_0000_0000_0005).unwrap();
+    let (party, victim) = (Stranger::before(&gateway), Stranger::before(&gateway));
+    let place = |stranger: &Stranger| Place {
+        addr: stranger.0.local_addr().unwrap(),
+        local_ip: None,
+    };
+    let registered = Place {
+        addr: ([127, 0, 0, 9], 9).into(),
+        local_ip: None,
+    };
+    gateway.relay().register(route, registered, key.clone());
+    let say = |from: &Stranger, kind, counter, token| {
+        from.send(
+            &Message {
+                kind,
+                route,
+                counter,
+                token,
+            }
+            .encode(&key),
+        );
+    };
+    say(&party, Kind::Bind, 1, [0; 16]);
+    drained(&gateway).await;
+    let mut challenge = [0; 2048];
+    let length = party.0.recv(&mut challenge).unwrap();
+    assert_eq!(length, MESSAGE_LEN, "not longer than the bind");
+    let token = Unverified::decode(&challenge[..length])
+        .unwrap()
+        .verify(&key)
+        .unwrap()
+        .token;
+    say(&party, Kind::Answer, 2, [0; 16]);
+    say(&victim, Kind::Answer, 3, token);
+    drained(&gateway).await;
+    assert_eq!(
+        gateway.relay().place_of(route),
+        Some(registered),
+        "a party cannot point its route at others"
+    );
+    say(&party, Kind::Answer, 4, token);
+    drained(&gateway).await;
+    assert_eq!(
+        gateway.relay().place_of(route).unwrap().addr,
+        place(&party).addr
+    );
+    assert_eq!(
+        gateway.moves.try_recv().unwrap().to.addr,
+        place(&party).addr
+    );
+    // The same answer once more, after the route went elsewhere.
+    gateway.relay().register(route, registered, key.clone());
+    say(&party, Kind::Answer, 9, token);
+    drained(&gateway).await;
+    assert_eq!(
+        gateway.relay().place_of(route).unwrap().addr,
+        place(&party).addr,
+        "a token stays good"
+    );
+    say(&victim, Kind::Bind, 9, [0; 16]);
+    say(&victim, Kind::Bind, 8, [0; 16]);
+    drained(&gateway).await;
+    assert_eq!(victim.heard(), None, "but no counter is good twice");
 }
 
 #[tokio::test]

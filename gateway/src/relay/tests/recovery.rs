@@ -1,5 +1,10 @@
 //! What a link survives.
 
+use std::sync::atomic::Ordering::Relaxed;
+
+use adit_transport::rebind::MESSAGE_LEN;
+
+use super::hostile::drained;
 use super::link::{expect_end, receive, send, stream};
 use super::rig::{Announcing, End, Gateway, Link, link, soon, until};
 use super::tap::Tap;
@@ -43,6 +48,10 @@ async fn f1_a_busy_stream_goes_on_after_the_gateway_was_killed_and_started_again
     assert!(
         near.close_reason().is_none() && far.close_reason().is_none(),
         "the same link"
+    );
+    assert!(
+        client.nudges.load(Relaxed) > 0 && connector.nudges.load(Relaxed) > 0,
+        "both asked by themselves"
     );
     assert!(*client.registrations.borrow() >= 3 && *connector.registrations.borrow() >= 3);
 }
@@ -88,6 +97,14 @@ async fn f19_a_pure_reader_is_found_again_after_a_nat_rebinding_behind_its_back(
     let connector = End::connector(&gateway);
     let client = End::client(tap.addr(), &gateway);
     let Link { near, far } = link(&client, &connector).await;
+    // So that an answer from the first address is on record.
+    client.party.woke_up();
+    until("an answer", || {
+        tap.recorded()
+            .iter()
+            .any(|sent| sent.len() == MESSAGE_LEN && sent[22] == 3)
+    })
+    .await;
     let (sender, mut receiver) = stream(&far, &near).await;
     let receiving = async {
         receive(&mut receiver, 0..BEFORE).await;
@@ -105,6 +122,15 @@ async fn f19_a_pure_reader_is_found_again_after_a_nat_rebinding_behind_its_back(
     assert_eq!(
         (Some(moved.route), moved.to.addr),
         (client.party.route(), tap.outer_addr())
+    );
+    // Whoever recorded the answers can send them again from where the party was.
+    tap.replay_from_before().await;
+    drained(&gateway).await;
+    let place = gateway.relay().place_of(moved.route).unwrap();
+    assert_eq!(
+        place.addr,
+        tap.outer_addr(),
+        "u6: a replayed answer moves nothing back"
     );
 }
 

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use adit_transport::cid::{INSTANCE_LEN, RouteId, RouteSecret};
@@ -216,6 +217,8 @@ pub(super) struct End {
     pub(super) signer: Arc<dyn DeviceSigner>,
     peer: watch::Receiver<Option<RouteId>>,
     pub(super) registrations: watch::Receiver<u32>,
+    /// How often the party was asked to say something on its control stream.
+    pub(super) nudges: Arc<AtomicU32>,
     _tasks: JoinSet<()>,
 }
 
@@ -249,6 +252,7 @@ impl End {
         let party = Arc::new(Party::new(config, &rng).unwrap());
         let (peer_tx, peer) = watch::channel(None);
         let (registrations_tx, registrations) = watch::channel(0);
+        let nudges = Arc::new(AtomicU32::new(0));
         let mut instance = [0; INSTANCE_LEN];
         rng.fill(&mut instance).unwrap();
         let dial = Dial {
@@ -259,10 +263,16 @@ impl End {
         };
         let mut tasks = JoinSet::new();
         tasks.spawn({
-            let party = party.clone();
+            let (party, nudges) = (party.clone(), nudges.clone());
             async move {
                 loop {
-                    let _ = registered(&party, dial, instance, (&peer_tx, &registrations_tx)).await;
+                    let _ = registered(
+                        &party,
+                        dial,
+                        instance,
+                        (&peer_tx, &registrations_tx, &nudges),
+                    )
+                    .await;
                 }
             }
         });
@@ -271,6 +281,7 @@ impl End {
             signer,
             peer,
             registrations,
+            nudges,
             _tasks: tasks,
         }
     }
@@ -290,7 +301,11 @@ async fn registered(
     party: &Party,
     dial: Dial,
     instance: [u8; INSTANCE_LEN],
-    (peer, registrations): (&watch::Sender<Option<RouteId>>, &watch::Sender<u32>),
+    (peer, registrations, nudged): (
+        &watch::Sender<Option<RouteId>>,
+        &watch::Sender<u32>,
+        &AtomicU32,
+    ),
 ) -> anyhow::Result<()> {
     let connection = party.dial(dial).await?;
     let (mut send, mut recv) = connection.open_bi().await?;
@@ -317,7 +332,7 @@ async fn registered(
     });
     loop {
         tokio::select! {
-            nudge = nudges.recv() => { nudge.unwrap(); send.write_all(b"?").await?; }
+            nudge = nudges.recv() => { nudge.unwrap(); nudged.fetch_add(1, Ordering::Relaxed); send.write_all(b"?").await?; }
             route = told.recv() => {
                 let route = route.ok_or_else(|| anyhow::anyhow!("the control connection ended"))?;
                 party.announced(route);

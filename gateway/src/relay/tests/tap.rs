@@ -11,6 +11,7 @@ pub(super) struct Tap {
     inner: Arc<UdpSocket>,
     gateway: SocketAddr,
     shared: Arc<Shared>,
+    before: Option<Arc<UdpSocket>>,
     back: JoinSet<()>,
     _forth: JoinSet<()>,
 }
@@ -51,6 +52,7 @@ impl Tap {
             inner,
             gateway,
             shared,
+            before: None,
             back: JoinSet::new(),
             _forth: forth,
         };
@@ -82,8 +84,17 @@ impl Tap {
     /// Changes the outer address behind the party's back; the old one forwards nothing any more.
     pub(super) async fn rebind(&mut self) {
         let outer = socket().await;
-        *self.shared.outer.lock() = outer.clone();
+        let before = std::mem::replace(&mut *self.shared.outer.lock(), outer.clone());
+        self.before = Some(before);
         self.listen(outer);
+    }
+
+    /// Sends everything that the party sent once more, from its address before the last rebinding.
+    pub(super) async fn replay_from_before(&self) {
+        let before = self.before.as_ref().unwrap();
+        for datagram in self.recorded() {
+            before.send_to(&datagram, self.gateway).await.unwrap();
+        }
     }
 
     fn listen(&mut self, outer: Arc<UdpSocket>) {

@@ -1,0 +1,13 @@
+//! The local Kubernetes endpoint: `https://127.0.0.1:PORT/k/CLUSTER`.
+//!
+//! Owns the listener, its certificate and its port, and lets a request through only with the exact `Host`, no foreign
+//! `Origin` and a token that the exec plugin handed out for that cluster. Each request then goes onto a stream of its
+//! own. It knows no session and no link: [`carry::Carrier`] is what it asks for a stream.
+
+pub mod carry;
+pub mod certificate;
+pub mod gate;
+pub mod holder;
+pub mod listener;
+pub mod status;
+pub mod token;

@@ -1,0 +1,185 @@
+//! Carries one request on a stream of its own, as HTTP/1.1, and streams both ways.
+//!
+//! Path and query go on exactly as sent: the connector parses them and refuses what it cannot. A request that kubectl
+//! gives up drops its task, and with it the stream, which is reset.
+
+mod body;
+mod headers;
+
+use std::sync::Arc;
+
+use adit_proto::Reason;
+use adit_proto::target::Name;
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::{Request, Response, StatusCode, Uri};
+use http_body::Body as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::task::TaskTracker;
+
+use super::gate::Passed;
+use super::status;
+use super::token::Entitled;
+use crate::exit::Failure;
+use crate::reset;
+use body::{Answered, Ending, Guard};
+
+/// Any error that ends a body.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// A body of either direction.
+pub type Body = UnsyncBoxBody<Bytes, BoxError>;
+
+/// A byte stream in both directions.
+pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
+
+/// A stream towards a cluster, whose header is written.
+pub struct Opened {
+    /// The bytes.
+    pub io: Box<dyn Duplex>,
+    /// Says that all that was to be sent has been handed over; without it the stream is reset at the end.
+    pub body_complete: Box<dyn FnOnce() + Send>,
+}
+
+impl std::fmt::Debug for Opened {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Opened").finish_non_exhaustive()
+    }
+}
+
+/// Where streams come from.
+pub trait Streams: Send + Sync + 'static {
+    /// Opens a stream for one request, and the session and the link that it needs.
+    ///
+    /// # Cancel safety
+    /// Dropping it leaves no stream behind.
+    fn open<'a>(&'a self, entitled: &'a Entitled) -> BoxFuture<'a, Result<Opened, Failure>>;
+
+    /// Takes note that a stream towards `cluster` ended with `reason` before it was answered.
+    fn refused(&self, cluster: &Name, reason: Reason);
+}
+
+/// Carries requests.
+pub struct Carrier {
+    streams: Arc<dyn Streams>,
+    tasks: TaskTracker,
+}
+
+impl std::fmt::Debug for Carrier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Carrier").finish_non_exhaustive()
+    }
+}
+
+impl Carrier {
+    /// Carries requests on `streams`; `tasks` owns what drives them.
+    #[must_use]
+    pub fn new(streams: Arc<dyn Streams>, tasks: TaskTracker) -> Self {
+        Self { streams, tasks }
+    }
+
+    /// Carries a request that passed the gate and gives the answer, or a `Status` that says why there is none.
+    ///
+    /// # Cancel safety
+    /// Dropping it resets the stream.
+    pub async fn carry(&self, passed: &Passed, request: Request<Incoming>) -> Response<Body> {
+        let carried = self.with_a_second_try(passed, request).await;
+        carried.unwrap_or_else(|failure| local(status::answer(&failure)))
+    }
+
+    async fn with_a_second_try(
+        &self,
+        passed: &Passed,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, Failure> {
+        let (parts, body) = request.into_parts();
+        // A session that ended between two requests is opened anew; only a request that has no body can be sent twice.
+        let spare = body.is_end_stream().then(|| parts.clone());
+        let first = self
+            .once(
+                passed,
+                Request::from_parts(parts, body.map_err(Into::into).boxed_unsync()),
+            )
+            .await;
+        match (first, spare) {
+            (Err(failure), Some(parts)) if failure.reason().is_some_and(session_is_over) => {
+                let empty = Empty::new().map_err(|never| match never {}).boxed_unsync();
+                self.once(passed, Request::from_parts(parts, empty)).await
+            }
+            (answered, _) => answered,
+        }
+    }
+
+    async fn once(
+        &self,
+        passed: &Passed,
+        request: Request<Body>,
+    ) -> Result<Response<Body>, Failure> {
+        let Opened { io, body_complete } = self.streams.open(&passed.entitled).await?;
+        let request = rewrite(&passed.rest, request)?.map(|body| Ending::new(body, body_complete));
+        let failed = |error: hyper::Error| {
+            let reason = reset::reason(&error);
+            let cluster = passed.entitled.cluster();
+            self.streams
+                .refused(cluster, reason.unwrap_or(Reason::TargetOffline));
+            let message = format!("the cluster {cluster} did not answer");
+            reason.map_or_else(
+                || Failure::of(Reason::TargetOffline, &message),
+                |reason| Failure::of(reason, "the stream was refused"),
+            )
+        };
+        let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(failed)?;
+        let driver = self.tasks.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(
+                    error = &error as &dyn std::error::Error,
+                    "A stream ended early."
+                );
+            }
+        });
+        let guard = Guard::new(driver.abort_handle());
+        let response = sender.send_request(request).await.map_err(failed)?;
+        let (mut parts, body) = response.into_parts();
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            let message = "the cluster answered with a change of protocol";
+            return Err(Failure::of(Reason::RequestUnsupported, message));
+        }
+        headers::strip_hop_by_hop(&mut parts.headers);
+        let body = Answered::new(body, guard)
+            .map_err(Into::into)
+            .boxed_unsync();
+        Ok(Response::from_parts(parts, body))
+    }
+}
+
+/// Makes an answer of the agent's own fit.
+pub fn local(response: Response<http_body_util::Full<Bytes>>) -> Response<Body> {
+    response.map(|body| body.map_err(|never| match never {}).boxed_unsync())
+}
+
+fn session_is_over(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::SessionExpired
+            | Reason::SessionIdle
+            | Reason::SessionRevoked
+            | Reason::TargetOffline
+    )
+}
+
+fn rewrite(rest: &str, request: Request<Body>) -> Result<Request<Body>, Failure> {
+    let (mut parts, body) = request.into_parts();
+    parts.uri = Uri::try_from(rest)
+        .map_err(|_| Failure::of(Reason::RequestMalformed, "the path is none"))?;
+    parts.version = http::Version::HTTP_11;
+    headers::towards_the_connector(&mut parts.headers);
+    Ok(Request::from_parts(parts, body))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,237 @@
+use std::sync::atomic::Ordering;
+
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::{http1, http2};
+use ring::rand::SystemRandom;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, ServerName};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::super::carry::tests::FakeCluster;
+use super::super::certificate::Certificate;
+use super::super::token::tests::{context, key};
+use super::*;
+use crate::exit::Failure;
+use adit_proto::Reason;
+
+struct Local {
+    port: u16,
+    pem: String,
+    token: String,
+    cluster: Arc<FakeCluster>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    _scratch: tempfile::TempDir,
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn local() -> Local {
+    let scratch = tempfile::tempdir().unwrap();
+    let listener = choose(scratch.path(), &SystemRandom::new()).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let certificate = Certificate::load_or_create(scratch.path()).unwrap();
+    let key = key(scratch.path());
+    let token = key.issue(&context("prod"), clock::now()).text.to_string();
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let cluster = FakeCluster::new(tasks.clone());
+    let service = Arc::new(Service {
+        gate: Gate::new(port, "one".parse().unwrap(), key),
+        carrier: Carrier::new(cluster.clone(), tasks.clone()),
+    });
+    let tls = certificate.server_config().unwrap();
+    tasks.spawn(serve(listener, tls, service, tasks.clone(), stop.clone()));
+    let pem = certificate.pem().to_owned();
+    Local {
+        port,
+        pem,
+        token,
+        cluster,
+        tasks,
+        stop,
+        _scratch: scratch,
+    }
+}
+
+impl Local {
+    async fn connect(&self, alpn: &str) -> TlsStream<TcpStream> {
+        let mut roots = RootCertStore::empty();
+        roots
+            .add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap())
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).await.unwrap();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        let tls = TlsConnector::from(Arc::new(config))
+            .connect(name, stream)
+            .await
+            .unwrap();
+        assert_eq!(tls.get_ref().1.alpn_protocol(), Some(alpn.as_bytes()));
+        tls
+    }
+
+    fn request(&self, path: &str) -> http::request::Builder {
+        Request::post(format!("https://127.0.0.1:{}{path}", self.port))
+            .header("authorization", format!("Bearer {}", self.token))
+    }
+
+    async fn h1(&self, request: Request<Full<bytes::Bytes>>) -> Response<Incoming> {
+        let io = TokioIo::new(self.connect("http/1.1").await);
+        let (mut sender, connection) = http1::handshake(io).await.unwrap();
+        self.tasks.spawn(connection);
+        sender.send_request(request).await.unwrap()
+    }
+
+    async fn h2(&self, request: Request<Full<bytes::Bytes>>) -> Response<Incoming> {
+        let io = TokioIo::new(self.connect("h2").await);
+        let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        self.tasks.spawn(connection);
+        sender.send_request(request).await.unwrap()
+    }
+}
+
+async fn text(response: Response<Incoming>) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn host(local: &Local) -> String {
+    format!("127.0.0.1:{}", local.port)
+}
+
+#[tokio::test]
+async fn requests_of_both_versions_reach_the_cluster_without_prefix_and_token() {
+    let local = local().await;
+    let request = |with_host: bool| {
+        let builder = local.request("/k/prod/api/v1/a%2fb?watch=1");
+        let builder = if with_host {
+            builder.header("host", host(&local))
+        } else {
+            builder
+        };
+        builder.body(Full::from("hello")).unwrap()
+    };
+    for with_host in [true, false] {
+        let sent = request(with_host);
+        let answered = if with_host {
+            local.h1(sent).await
+        } else {
+            local.h2(sent).await
+        };
+        let answer = text(answered).await;
+        assert!(
+            answer.starts_with("POST /api/v1/a%2fb?watch=1 "),
+            "{answer}"
+        );
+        assert!(answer.ends_with("\nhello"), "{answer}");
+        assert!(
+            !answer.contains("authorization") && !answer.contains(&local.token),
+            "{answer}"
+        );
+        assert!(
+            local.cluster.complete.swap(false, Ordering::SeqCst),
+            "ended in order"
+        );
+    }
+}
+
+#[tokio::test]
+async fn l4_a_page_or_a_rebound_name_gets_403_without_cors_and_opens_no_stream() {
+    let local = local().await;
+    let rebound = local
+        .request("/k/prod/api")
+        .header("host", "evil.example")
+        .body(Full::default());
+    let page = local
+        .request("/k/prod/api")
+        .header("host", host(&local))
+        .header("origin", "https://evil.example")
+        .body(Full::default());
+    for request in [rebound.unwrap(), page.unwrap()] {
+        let response = local.h1(request).await;
+        assert_eq!(response.status(), 403);
+        let cors = |name: &http::HeaderName| name.as_str().starts_with("access-control");
+        assert!(!response.headers().keys().any(cors));
+    }
+    assert_eq!(local.cluster.opened.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn l3_without_a_token_it_is_401_in_both_versions() {
+    let local = local().await;
+    let uri = format!("https://127.0.0.1:{}/k/prod/api", local.port);
+    let bare = || {
+        Request::get(&uri)
+            .header("host", host(&local))
+            .body(Full::default())
+            .unwrap()
+    };
+    assert_eq!(local.h1(bare()).await.status(), 401);
+    let mut request = bare();
+    request.headers_mut().remove("host");
+    assert_eq!(local.h2(request).await.status(), 401);
+    assert_eq!(local.cluster.opened.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_cancelled_request_ends_its_stream() {
+    let local = local().await;
+    let request = local
+        .request("/k/prod/endless")
+        .body(Full::default())
+        .unwrap();
+    let response = local.h2(request).await;
+    assert_eq!(response.status(), 200);
+    assert!(!local.cluster.ended.is_cancelled());
+    drop(response);
+    timeout(Duration::from_secs(10), local.cluster.ended.cancelled())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_refusal_is_a_status_and_a_session_that_ended_is_opened_once_more() {
+    let local = local().await;
+    for (reason, tries) in [(Reason::PolicyDenied, 1), (Reason::SessionExpired, 2)] {
+        local.cluster.opened.store(0, Ordering::SeqCst);
+        *local.cluster.refusal.lock() = Some(Failure::of(reason, "no"));
+        let request = local.request("/k/prod/api").body(Full::default()).unwrap();
+        let response = local.h2(request).await;
+        assert_eq!(response.status().as_u16(), reason.http_status());
+        let body: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+        assert_eq!(body["details"]["causes"][0]["reason"], reason.as_str());
+        assert_eq!(local.cluster.opened.load(Ordering::SeqCst), tries);
+    }
+}
+
+#[tokio::test]
+async fn the_port_is_remembered_and_a_thief_is_named() {
+    let scratch = tempfile::tempdir().unwrap();
+    let rng = SystemRandom::new();
+    let first = bind(scratch.path(), &rng).await.unwrap();
+    let port = first.local_addr().unwrap().port();
+    let Err(ListenError::Taken {
+        port: taken,
+        holder,
+    }) = bind(scratch.path(), &rng).await
+    else {
+        panic!("a taken port was bound");
+    };
+    assert_eq!(taken, port);
+    assert!(holder.contains(&std::process::id().to_string()), "{holder}");
+    drop(first);
+    let again = bind(scratch.path(), &rng).await.unwrap();
+    assert_eq!(again.local_addr().unwrap().port(), port);
+}

@@ -1,0 +1,231 @@
+//! Tokens for the local listener: a MAC over one context and an expiry, under a key in the runtime directory.
+//!
+//! The key outlives a restart of the agent, so a kubectl that holds a token goes on working.
+
+use std::path::Path;
+use std::time::Duration;
+
+use adit_proto::target::Name;
+use adit_proto::time::UnixMillis;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
+use ring::rand::SecureRandom;
+use zeroize::Zeroizing;
+
+use crate::private_file::{self, PrivateFileError};
+use crate::profile::ProfileName;
+
+/// How long a token is good for. kubectl asks again by itself.
+pub const LIFE: Duration = Duration::from_hours(1);
+/// Domain separation of the MAC.
+const LABEL: &[u8] = b"adit/1/listener-token";
+/// Bytes of the key and of the MAC.
+const LEN: usize = 32;
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenKeyError {
+    /// No randomness.
+    #[error("the system gives no randomness")]
+    Randomness,
+    /// Its file cannot be used.
+    #[error("the key of the local listener's tokens cannot be used")]
+    File(#[from] PrivateFileError),
+    /// Its file is damaged.
+    #[error("the key of the local listener's tokens is damaged: remove it")]
+    Damaged,
+}
+
+/// Why a token is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// It was not made here, or for another context.
+    #[error("the token is not one for this cluster")]
+    Invalid,
+    /// Its hour is over.
+    #[error("the token has expired")]
+    Expired,
+}
+
+/// What a token is good for: one cluster of one profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Context {
+    /// The profile.
+    pub profile: ProfileName,
+    /// The cluster.
+    pub cluster: Name,
+}
+
+/// Proof that a valid token for `context` was shown. Only [`TokenKey::check`] makes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entitled {
+    context: Context,
+}
+
+impl Entitled {
+    /// The cluster that may be reached.
+    #[must_use]
+    pub fn cluster(&self) -> &Name {
+        &self.context.cluster
+    }
+}
+
+/// A token and until when it is good.
+#[derive(Clone)]
+pub struct Token {
+    /// What kubectl sends.
+    pub text: Zeroizing<String>,
+    /// When it ends.
+    pub expires: UnixMillis,
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Token")
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The key under which tokens are made and checked.
+#[derive(Debug)]
+pub struct TokenKey(hmac::Key);
+
+impl TokenKey {
+    /// Reads the key at `path`, and makes it if there is none.
+    ///
+    /// # Errors
+    /// [`TokenKeyError`].
+    pub fn load_or_create(path: &Path, rng: &dyn SecureRandom) -> Result<Self, TokenKeyError> {
+        if private_file::read(path)?.is_none() {
+            let mut fresh = Zeroizing::new([0; LEN]);
+            rng.fill(fresh.as_mut_slice())
+                .map_err(|_| TokenKeyError::Randomness)?;
+            // Whoever else made one at the same time was first; theirs is read below.
+            private_file::create(path, fresh.as_slice())?;
+        }
+        let bytes = private_file::read(path)?.map(Zeroizing::new);
+        let key = bytes
+            .filter(|bytes| bytes.len() == LEN)
+            .ok_or(TokenKeyError::Damaged)?;
+        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &key)))
+    }
+
+    /// Makes a token for `context`.
+    #[must_use]
+    pub fn issue(&self, context: &Context, now: UnixMillis) -> Token {
+        let expires = now.after(LIFE);
+        let mac = hmac::sign(&self.0, &content(context, expires));
+        let mut bytes = expires.0.to_be_bytes().to_vec();
+        bytes.extend_from_slice(mac.as_ref());
+        let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes));
+        Token { text, expires }
+    }
+
+    /// Checks a token, its MAC in constant time.
+    ///
+    /// # Errors
+    /// [`TokenError`].
+    pub fn check(
+        &self,
+        context: Context,
+        presented: &str,
+        now: UnixMillis,
+    ) -> Result<Entitled, TokenError> {
+        let bytes = URL_SAFE_NO_PAD
+            .decode(presented)
+            .map_err(|_| TokenError::Invalid)?;
+        let (expires, mac) = bytes.split_first_chunk().ok_or(TokenError::Invalid)?;
+        let expires = UnixMillis(u64::from_be_bytes(*expires));
+        hmac::verify(&self.0, &content(&context, expires), mac).map_err(|_| TokenError::Invalid)?;
+        if now >= expires {
+            return Err(TokenError::Expired);
+        }
+        Ok(Entitled { context })
+    }
+}
+
+fn content(context: &Context, expires: UnixMillis) -> Vec<u8> {
+    // Names hold no zero byte, so this reads in one way only.
+    [
+        LABEL,
+        context.profile.as_str().as_bytes(),
+        &[0],
+        context.cluster.as_str().as_bytes(),
+        &[0],
+        &expires.0.to_be_bytes(),
+    ]
+    .concat()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use ring::rand::SystemRandom;
+
+    const NOW: UnixMillis = UnixMillis(1_000_000);
+
+    pub(crate) fn key(dir: &Path) -> TokenKey {
+        TokenKey::load_or_create(&dir.join("key"), &SystemRandom::new()).unwrap()
+    }
+
+    pub(crate) fn context(cluster: &str) -> Context {
+        Context {
+            profile: "one".parse().unwrap(),
+            cluster: cluster.parse().unwrap(),
+        }
+    }
+
+    #[test]
+    fn l3_a_token_is_good_for_its_context_and_its_hour_only() {
+        let scratch = tempfile::tempdir().unwrap();
+        let key = key(scratch.path());
+        let token = key.issue(&context("prod"), NOW);
+        let entitled = key.check(context("prod"), &token.text, NOW).unwrap();
+        assert_eq!(entitled.cluster().as_str(), "prod");
+        let elsewhere = key.check(context("dev"), &token.text, NOW);
+        assert_eq!(elsewhere, Err(TokenError::Invalid));
+        let other_profile = Context {
+            profile: "two".parse().unwrap(),
+            ..context("prod")
+        };
+        assert!(key.check(other_profile, &token.text, NOW).is_err());
+        let late = key.check(context("prod"), &token.text, NOW.after(LIFE));
+        assert_eq!(late, Err(TokenError::Expired));
+    }
+
+    #[test]
+    fn l3_an_altered_or_foreign_token_is_refused() {
+        let scratch = tempfile::tempdir().unwrap();
+        let key = key(scratch.path());
+        let token = key.issue(&context("prod"), NOW);
+        let bytes = URL_SAFE_NO_PAD.decode(token.text.as_bytes()).unwrap();
+        for index in 0..bytes.len() {
+            let mut altered = bytes.clone();
+            altered[index] ^= 1;
+            let text = URL_SAFE_NO_PAD.encode(altered);
+            assert_eq!(
+                key.check(context("prod"), &text, NOW),
+                Err(TokenError::Invalid)
+            );
+        }
+        for text in ["", "x", "=", token.text.split_at(1).1] {
+            assert!(key.check(context("prod"), text, NOW).is_err());
+        }
+        let other = tempfile::tempdir().unwrap();
+        let foreign = self::key(other.path()).issue(&context("prod"), NOW);
+        assert!(key.check(context("prod"), &foreign.text, NOW).is_err());
+    }
+
+    #[test]
+    fn a_token_outlives_a_restart_of_the_agent() {
+        let scratch = tempfile::tempdir().unwrap();
+        let token = key(scratch.path()).issue(&context("prod"), NOW);
+        assert!(
+            key(scratch.path())
+                .check(context("prod"), &token.text, NOW)
+                .is_ok()
+        );
+    }
+}

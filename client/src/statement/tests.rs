@@ -1,0 +1,371 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use adit_proto::label::Hash;
+use adit_proto::software_authenticator::SoftwareAuthenticator;
+use adit_proto::statement::touch_challenge;
+use adit_proto::wire::roster::Statement;
+
+use futures_util::future::BoxFuture;
+use http::StatusCode;
+
+use super::*;
+use crate::api::Answer;
+use crate::testing::{Founder, passkey, touch};
+
+/// What the gateway does with a touch.
+enum Toucher {
+    /// As it should be.
+    Honest,
+    /// Somebody else touches.
+    Other(SoftwareAuthenticator),
+    /// The body of another statement is touched.
+    OtherBody,
+    /// The same body under another kind.
+    OtherKind,
+}
+
+/// A gateway in memory.
+struct Gateway<'a> {
+    founder: &'a Founder,
+    log: Mutex<(Vec<Statement>, Roster)>,
+    touched: Mutex<Option<(u16, Hash)>>,
+    toucher: Toucher,
+    /// How many turns are missed before one is kept.
+    missed: AtomicUsize,
+    shown: AtomicUsize,
+    followed: Option<Head>,
+}
+
+impl<'a> Gateway<'a> {
+    fn new(founder: &'a Founder, toucher: Toucher) -> Self {
+        Self {
+            founder,
+            log: Mutex::new((vec![founder.genesis.clone()], founder.roster())),
+            touched: Mutex::new(None),
+            toucher,
+            missed: AtomicUsize::new(0),
+            shown: AtomicUsize::new(0),
+            followed: None,
+        }
+    }
+
+    fn statements(&self) -> Statements {
+        Statements::new(self.founder.device.clone(), self.founder.roster().genesis())
+    }
+
+    fn head(&self) -> Head {
+        self.log.lock().1.head()
+    }
+
+    fn touch(&self) -> Value {
+        let (kind, body) = self.touched.lock().unwrap();
+        let (passkey, kind, body) = match &self.toucher {
+            Toucher::Honest => (&self.founder.passkey, kind, body),
+            Toucher::Other(passkey) => (passkey, kind, body),
+            Toucher::OtherBody => (&self.founder.passkey, kind, [7; 32]),
+            Toucher::OtherKind => (&self.founder.passkey, Kind::Revocation.number(), body),
+        };
+        let signer = self.founder.device.public_key().fingerprint();
+        let genesis = self.founder.roster().genesis();
+        let touch = touch(passkey, &touch_challenge(&genesis, kind, &signer, &body));
+        json!({"assertion": {
+            "credential_id": STANDARD.encode(touch.credential_id),
+            "client_data_json": STANDARD.encode(touch.client_data_json),
+            "authenticator_data": STANDARD.encode(touch.authenticator_data),
+            "signature": STANDARD.encode(touch.signature),
+        }})
+    }
+
+    fn post(&self, body: &Value) -> Result<Value, Failure> {
+        if self.missed.load(Ordering::SeqCst) > 0 {
+            self.missed.fetch_sub(1, Ordering::SeqCst);
+            return Err(Failure::of(Reason::RosterStale, "the turn has passed"));
+        }
+        let bytes = STANDARD
+            .decode(body["statement"].as_str().unwrap())
+            .unwrap();
+        let statement = Statement::decode(&bytes[..]).unwrap();
+        let mut log = self.log.lock();
+        let appended = log.1.append(&statement).unwrap();
+        log.0.push(statement);
+        Ok(json!({"number": appended.number, "hash": STANDARD.encode(appended.hash)}))
+    }
+
+    fn answer(&self, method: &Method, path: &str, body: &Value) -> Result<Value, Failure> {
+        let from = path.strip_prefix("/v1/roster/statements?from=");
+        if let Some(from) = from {
+            let from: usize = from.parse().unwrap();
+            let log = self.log.lock();
+            let page = log.0.iter().skip(from - 1).take(2);
+            let page: Vec<_> = page.map(|it| STANDARD.encode(it.encode_to_vec())).collect();
+            return Ok(json!({ "statements": page }));
+        }
+        match (method.as_str(), path) {
+            ("POST", "/v1/touches") => {
+                let hash = STANDARD
+                    .decode(body["body_hash"].as_str().unwrap())
+                    .unwrap();
+                let kind = u16::try_from(body["kind"].as_u64().unwrap()).unwrap();
+                *self.touched.lock() = Some((kind, hash.try_into().unwrap()));
+                Ok(
+                    json!({"touch_id": "t", "url": "https://gw.example.org/ceremony/t",
+                    "words": "", "expires_ms": u64::MAX}),
+                )
+            }
+            ("GET", "/v1/touches/t") => Ok(self.touch()),
+            ("POST", "/v1/roster/turns") => {
+                let head = self.head();
+                Ok(
+                    json!({"turn_id": "1", "now_ms": 0, "deadline_ms": 0, "head": {
+                    "genesis": STANDARD.encode(head.genesis), "number": head.number,
+                    "hash": STANDARD.encode(head.hash), "time_ms": head.time.0}}),
+                )
+            }
+            ("POST", "/v1/roster/statements") => self.post(body),
+            ("PUT", "/v1/admin/policies") => {
+                let digest = adit_proto::roster::policy_digest(body["text"].as_str().unwrap());
+                Ok(json!({"digest": STANDARD.encode(digest)}))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Api for Gateway<'_> {
+    fn send<'a>(
+        &'a self,
+        method: Method,
+        path: &'a str,
+        body: Option<Value>,
+    ) -> BoxFuture<'a, Result<Answer, Failure>> {
+        let (status, json) = match self.answer(&method, path, &body.unwrap_or_default()) {
+            Ok(json) => (StatusCode::OK, json),
+            Err(failure) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                serde_json::to_value(failure).unwrap(),
+            ),
+        };
+        let body = json.to_string().into();
+        Box::pin(async move { Ok(Answer { status, body }) })
+    }
+}
+
+impl Desk for Gateway<'_> {
+    type Page = ();
+
+    fn api(&self) -> &dyn Api {
+        self
+    }
+
+    async fn show(&self, _: &str) -> Result<(), Failure> {
+        self.shown.fetch_add(1, Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn followed(&self) -> Option<Head> {
+        self.followed
+    }
+}
+
+fn invitee(name: &str, key: u8) -> Invitee {
+    Invitee {
+        name: name.to_owned(),
+        groups: Some(vec!["ops".to_owned(), "dev".to_owned()]),
+        role: None,
+        key: STANDARD.encode([key; 32]),
+    }
+}
+
+fn invite(people: Vec<Invitee>) -> Proposal {
+    Proposal::Invite {
+        people,
+        life_s: 3600,
+    }
+}
+
+async fn propose(gateway: &Gateway<'_>, proposal: &Proposal) -> Result<Made, Failure> {
+    gateway
+        .statements()
+        .propose(proposal, gateway, &Talk::default())
+        .await
+}
+
+#[tokio::test]
+async fn two_hundred_people_are_one_statement_of_users_and_one_of_invitations() {
+    let founder = Founder::new();
+    let gateway = Gateway::new(&founder, Toucher::Honest);
+    let people = (0..200).map(|n| invitee(&format!("user{n}"), n)).collect();
+    let made = propose(&gateway, &invite(people)).await.unwrap();
+    let kinds: Vec<_> = made.statements.iter().map(|it| it.kind.as_str()).collect();
+    assert_eq!(kinds, ["user", "invitation"]);
+    assert_eq!(made.invited.len(), 200);
+    assert_eq!(gateway.shown.load(Ordering::SeqCst), 2);
+    let log = gateway.log.lock();
+    let user = log.1.user_by_name("user7").unwrap();
+    assert_eq!(user.groups, ["dev", "ops"]);
+    assert_eq!(made.invited[7].user_id, user.id.to_string());
+    assert_eq!(log.1.invitations().count(), 200);
+}
+
+#[tokio::test]
+async fn who_is_there_already_gets_an_invitation_and_keeps_the_rest() {
+    let founder = Founder::new();
+    let gateway = Gateway::new(&founder, Toucher::Honest);
+    propose(&gateway, &invite(vec![invitee("bob", 1)]))
+        .await
+        .unwrap();
+    let again = Invitee {
+        groups: None,
+        ..invitee("bob", 2)
+    };
+    let made = propose(&gateway, &invite(vec![again])).await.unwrap();
+    assert_eq!(made.statements.len(), 1);
+    assert_eq!(made.statements[0].kind, "invitation");
+    assert_eq!(
+        gateway
+            .log
+            .lock()
+            .1
+            .user_by_name("bob")
+            .unwrap()
+            .groups
+            .len(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn s1_the_touch_of_another_person_or_over_another_body_or_kind_signs_nothing() {
+    let founder = Founder::new();
+    for toucher in [
+        Toucher::Other(passkey()),
+        Toucher::OtherBody,
+        Toucher::OtherKind,
+    ] {
+        let gateway = Gateway::new(&founder, toucher);
+        let failure = propose(&gateway, &invite(vec![invitee("bob", 1)]))
+            .await
+            .unwrap_err();
+        assert_eq!(failure.reason(), Some(Reason::TouchInvalid), "{failure}");
+        assert_eq!(gateway.head().number, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_missed_turn_is_taken_again_without_another_touch() {
+    let founder = Founder::new();
+    let gateway = Gateway::new(&founder, Toucher::Honest);
+    gateway.missed.store(2, Ordering::SeqCst);
+    let text = "permit (principal, action, resource);".to_owned();
+    let made = propose(&gateway, &Proposal::ApplyPolicy { text })
+        .await
+        .unwrap();
+    assert_eq!((made.policy, made.statements[0].number), (Some(1), 2));
+    assert_eq!(gateway.shown.load(Ordering::SeqCst), 1);
+    gateway.missed.store(9, Ordering::SeqCst);
+    let text = "forbid (principal, action, resource);".to_owned();
+    let failure = propose(&gateway, &Proposal::ApplyPolicy { text })
+        .await
+        .unwrap_err();
+    assert_eq!(failure.reason(), Some(Reason::RosterStale));
+}
+
+#[tokio::test]
+async fn s3_a_log_that_lacks_what_was_seen_or_branches_off_is_not_signed() {
+    let founder = Founder::new();
+    let mut gateway = Gateway::new(&founder, Toucher::Honest);
+    let head = gateway.head();
+    for (followed, reason) in [
+        (
+            Head {
+                number: 2,
+                hash: [1; 32],
+                ..head
+            },
+            Reason::RosterStale,
+        ),
+        (
+            Head {
+                hash: [1; 32],
+                ..head
+            },
+            Reason::RosterFork,
+        ),
+        (
+            Head {
+                genesis: [1; 32],
+                ..head
+            },
+            Reason::RosterFork,
+        ),
+    ] {
+        gateway.followed = Some(followed);
+        let failure = propose(&gateway, &invite(vec![invitee("bob", 1)]))
+            .await
+            .unwrap_err();
+        assert_eq!(failure.reason(), Some(reason));
+    }
+    let other = Statements::new(founder.device.clone(), [9; 32]);
+    gateway.followed = None;
+    let failure = other.log(&gateway).await.unwrap_err();
+    assert_eq!(failure.reason(), Some(Reason::RosterFork));
+}
+
+#[tokio::test]
+async fn things_are_revoked_by_name_or_id_and_unknown_ones_are_named() {
+    let founder = Founder::new();
+    let gateway = Gateway::new(&founder, Toucher::Honest);
+    let key = STANDARD.encode(crate::testing::key().public_key().spki());
+    let name = "prod".to_owned();
+    let add = Proposal::AddCluster {
+        name: name.clone(),
+        key,
+    };
+    propose(&gateway, &add).await.unwrap();
+    let taken = propose(&gateway, &add).await.unwrap_err();
+    assert!(taken.message.contains("prod"), "{taken}");
+    let revoke = |subject| Proposal::Revoke {
+        subject,
+        reason: "gone".to_owned(),
+    };
+    propose(&gateway, &revoke(Named::Cluster(name)))
+        .await
+        .unwrap();
+    assert!(
+        gateway
+            .log
+            .lock()
+            .1
+            .cluster(&"prod".parse().unwrap())
+            .is_none()
+    );
+    let unknown = propose(&gateway, &revoke(Named::User("eve".to_owned()))).await;
+    assert!(unknown.unwrap_err().message.contains("eve"));
+    let last = propose(&gateway, &revoke(Named::User("ann".to_owned())))
+        .await
+        .unwrap_err();
+    assert!(last.message.contains("last admin"), "s4: {last}");
+}
+
+#[tokio::test]
+async fn what_is_signed_is_said_before_the_touch() {
+    let founder = Founder::new();
+    let gateway = Gateway::new(&founder, Toucher::Honest);
+    let talk = Talk::default();
+    let proposal = invite(vec![invitee("bob", 1)]);
+    gateway
+        .statements()
+        .propose(&proposal, &gateway, &talk)
+        .await
+        .unwrap();
+    let said = talk.listen().rest().join("\n");
+    for part in [
+        "user bob (usr_",
+        "groups dev, ops",
+        "one device and one passkey of bob, for 1 hour",
+    ] {
+        assert!(said.contains(part), "{part} in {said}");
+    }
+    let (_, hash) = gateway.touched.lock().unwrap();
+    assert!(said.contains(&adit_proto::words::words(&hash)), "{said}");
+}

@@ -1,0 +1,328 @@
+//! The second half of a ceremony: the browser's answer is judged once, and whoever waits for it is told.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use adit_proto::Reason;
+use adit_proto::assertion::{self, CredentialKey, RelyingParty};
+use adit_proto::key::Fingerprint;
+use adit_proto::label::{Hash, sha256};
+use adit_proto::roster::Roster;
+use adit_proto::sign_in::SignInRequest;
+use adit_proto::software_authenticator::SOFTWARE_AAGUID;
+use adit_proto::wire::identity::{Assertion, SignInEvidence};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::record::{Detail, Next, Outcome, Page, StoredPasskey, Subject};
+use super::relying_party::Ceremonial;
+use super::{Callback, Ceremonies, CeremonyError, CeremonyId, POLL};
+use crate::store::StoreError;
+
+/// A registration as the browser sent it, and what it holds.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// As sent.
+    pub attestation_object: Vec<u8>,
+    /// As sent.
+    pub client_data_json: Vec<u8>,
+}
+
+impl Ceremonies {
+    /// What the page of a ceremony shows.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Gone`]; [`CeremonyError::Store`].
+    pub async fn page(&self, id: CeremonyId) -> Result<Page, CeremonyError> {
+        let row = self
+            .store
+            .waiting_ceremony(&id.to_string(), self.now())
+            .await;
+        let detail: Detail = read(&row.map_err(gone)?.detail)?;
+        let (kind, shown, options) = (detail.subject.kind(), detail.shown, detail.options);
+        Ok(Page {
+            kind,
+            shown,
+            options,
+        })
+    }
+
+    /// Judges the browser's answer. Whatever it is, the ceremony is used up.
+    ///
+    /// # Errors
+    /// [`CeremonyError`]; the waiter learns of it too.
+    pub async fn answer(
+        &self,
+        id: CeremonyId,
+        answer: &[u8],
+        roster: Option<&Roster>,
+    ) -> Result<Next, CeremonyError> {
+        let name = id.to_string();
+        let row = self
+            .store
+            .take_ceremony(&name, self.now())
+            .await
+            .map_err(gone)?;
+        let detail: Detail = read(&row.detail)?;
+        let judged = self.judge(&detail, answer, roster);
+        let (outcome, result) = match judged {
+            Ok((outcome, next)) => (outcome, Ok(next)),
+            Err(error) => {
+                let reason = error.reason().as_str().to_owned();
+                (Outcome::Refused { reason }, Err(error))
+            }
+        };
+        let text = serde_json::to_string(&outcome).map_err(|_| CeremonyError::Record)?;
+        self.store.settle_ceremony(&name, &text).await?;
+        self.tell_waiters();
+        result
+    }
+
+    fn judge(
+        &self,
+        detail: &Detail,
+        answer: &[u8],
+        roster: Option<&Roster>,
+    ) -> Result<(Outcome, Next), CeremonyError> {
+        let party =
+            RelyingParty::new(&detail.rp_id, &detail.origins).map_err(|_| CeremonyError::Record)?;
+        let follows = if detail.goes_on {
+            Next::Wait
+        } else {
+            Next::Done
+        };
+        let library = Ceremonial::new(&party)?;
+        match &detail.subject {
+            Subject::Register => {
+                let sent = library.registered(&detail.state, answer)?;
+                self.judge_registration(
+                    &sent.attestation_object,
+                    &sent.client_data_json,
+                    detail,
+                    &party,
+                )?;
+                let outcome = Outcome::Registered {
+                    attestation_object: sent.attestation_object,
+                    client_data_json: sent.client_data_json,
+                };
+                Ok((outcome, follows))
+            }
+            Subject::Touch { passkeys } => {
+                let sent = library.asserted(&detail.state, answer)?;
+                judge_touch(&sent, passkeys, &party, &challenge(detail)?)?;
+                Ok((
+                    Outcome::Touched {
+                        assertion: sent.into(),
+                    },
+                    follows,
+                ))
+            }
+            Subject::SignIn {
+                sign_in,
+                request,
+                port,
+            } => {
+                let sent = library.asserted(&detail.state, answer)?;
+                let evidence = SignInEvidence {
+                    request: request.clone(),
+                    assertion: Some(sent),
+                };
+                self.judge_sign_in(&evidence, roster.ok_or(CeremonyError::Gone)?)?;
+                let sent = evidence.assertion.ok_or(CeremonyError::Record)?;
+                let code = URL_SAFE_NO_PAD.encode(self.entropy.bytes::<32>());
+                let callback = Callback::at(*port).ok_or(CeremonyError::Record)?;
+                let next = Next::Go(callback.with(&code, sign_in));
+                let code_hash = sha256(code.as_bytes()).to_vec();
+                Ok((
+                    Outcome::SignedIn {
+                        assertion: sent.into(),
+                        code_hash,
+                    },
+                    next,
+                ))
+            }
+        }
+    }
+
+    /// As the client and every connector will judge it, and who made the passkey.
+    fn judge_registration(
+        &self,
+        attestation_object: &[u8],
+        client_data_json: &[u8],
+        detail: &Detail,
+        party: &RelyingParty,
+    ) -> Result<(), CeremonyError> {
+        let challenge = challenge(detail)?;
+        let registered =
+            assertion::registered(attestation_object, client_data_json, party, &challenge)?;
+        let software = registered.aaguid() == &SOFTWARE_AAGUID;
+        if software && !self.settings.software_authenticator {
+            return Err(CeremonyError::SoftwareAuthenticator);
+        }
+        Ok(())
+    }
+
+    fn judge_sign_in(
+        &self,
+        evidence: &SignInEvidence,
+        roster: &Roster,
+    ) -> Result<(), CeremonyError> {
+        let stated = SignInRequest::parse(&evidence.request).map_err(|_| CeremonyError::Record)?;
+        let verified = self.verify(evidence, roster, &stated.device_key, self.now())?;
+        let software = roster
+            .passkey(verified.passkey_id())
+            .is_some_and(|passkey| passkey.aaguid == SOFTWARE_AAGUID);
+        if software && !self.settings.software_authenticator {
+            return Err(CeremonyError::SoftwareAuthenticator);
+        }
+        Ok(())
+    }
+
+    /// Where the tab of a ceremony goes now.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Gone`]; [`CeremonyError::Store`].
+    pub async fn next(&self, id: CeremonyId) -> Result<Next, CeremonyError> {
+        let row = self
+            .store
+            .ceremony(&id.to_string(), self.now())
+            .await
+            .map_err(gone)?;
+        Ok(match row.next_page {
+            None => Next::Wait,
+            Some(page) if page.is_empty() => return Err(CeremonyError::Abandoned),
+            Some(page) => Next::Go(page),
+        })
+    }
+
+    /// Leads the tab of a ceremony of `device` to another ceremony.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Gone`] if there is no such tab of that device, or it was led on before; [`CeremonyError::Store`].
+    pub async fn lead_on(
+        &self,
+        tab: CeremonyId,
+        device: Fingerprint,
+        to: CeremonyId,
+    ) -> Result<(), CeremonyError> {
+        let page = format!("/ceremony/{to}");
+        self.lead(tab, device, &page).await
+    }
+
+    /// Tells the tab of a ceremony of `device` that whoever asked does not go on, and that it need not wait.
+    ///
+    /// # Errors
+    /// As [`Ceremonies::lead_on`].
+    pub async fn abandon(&self, tab: CeremonyId, device: Fingerprint) -> Result<(), CeremonyError> {
+        self.lead(tab, device, "").await
+    }
+
+    async fn lead(
+        &self,
+        tab: CeremonyId,
+        device: Fingerprint,
+        page: &str,
+    ) -> Result<(), CeremonyError> {
+        let tab = tab.to_string();
+        let led = self.store.lead_ceremony_on(&tab, &device.0, page).await;
+        led.map_err(gone)
+    }
+
+    /// Waits until a registration was answered, at most until `deadline`.
+    ///
+    /// # Errors
+    /// [`CeremonyError::TimedOut`]; what the answer was refused for; [`CeremonyError::Store`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the outcome stays in the store.
+    pub async fn registration(
+        &self,
+        id: CeremonyId,
+        deadline: Instant,
+    ) -> Result<Registered, CeremonyError> {
+        match self.outcome(id, deadline).await? {
+            Outcome::Registered {
+                attestation_object,
+                client_data_json,
+            } => Ok(Registered {
+                attestation_object,
+                client_data_json,
+            }),
+            Outcome::Refused { reason } => Err(refused(&reason)),
+            Outcome::SignedIn { .. } | Outcome::Touched { .. } => Err(CeremonyError::Record),
+        }
+    }
+
+    /// Waits until a touch was answered, at most until `deadline`.
+    ///
+    /// # Errors
+    /// As [`Ceremonies::registration`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the outcome stays in the store.
+    pub async fn touch(
+        &self,
+        id: CeremonyId,
+        deadline: Instant,
+    ) -> Result<Assertion, CeremonyError> {
+        Self::touched(self.outcome(id, deadline).await?)
+    }
+
+    async fn outcome(&self, id: CeremonyId, deadline: Instant) -> Result<Outcome, CeremonyError> {
+        let mut settled = self.settled.subscribe();
+        loop {
+            settled.borrow_and_update();
+            let row = self
+                .store
+                .ceremony(&id.to_string(), self.now())
+                .await
+                .map_err(gone)?;
+            if let Some(outcome) = row.outcome {
+                return read(&outcome);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left == Duration::ZERO {
+                return Err(CeremonyError::TimedOut);
+            }
+            // Either way the store is read again: this only says when.
+            let _ = tokio::time::timeout(left.min(POLL), settled.changed()).await;
+        }
+    }
+}
+
+fn judge_touch(
+    sent: &Assertion,
+    passkeys: &[StoredPasskey],
+    party: &RelyingParty,
+    challenge: &Hash,
+) -> Result<(), CeremonyError> {
+    let known = passkeys
+        .iter()
+        .find(|passkey| passkey.credential_id == sent.credential_id)
+        .ok_or(CeremonyError::NoPasskey)?;
+    let key = CredentialKey::from_cose(&known.cose_key)?;
+    assertion::verify(sent, &key, &known.credential_id, party, challenge)?;
+    Ok(())
+}
+
+fn challenge(detail: &Detail) -> Result<Hash, CeremonyError> {
+    Hash::try_from(detail.challenge.as_slice()).map_err(|_| CeremonyError::Record)
+}
+
+pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, CeremonyError> {
+    serde_json::from_str(text).map_err(|_| CeremonyError::Record)
+}
+
+/// A ceremony that is not there in the wanted state is gone, whichever it was.
+pub(super) fn gone(error: StoreError) -> CeremonyError {
+    if matches!(error, StoreError::Missing { .. }) {
+        return CeremonyError::Gone;
+    }
+    CeremonyError::Store(error)
+}
+
+pub(super) fn refused(reason: &str) -> CeremonyError {
+    CeremonyError::Refused(Reason::from_str(reason).unwrap_or(Reason::EvidenceInvalid))
+}
