@@ -118,26 +118,22 @@ impl CheckedPolicy {
 
     fn denial(&self, facts: &Facts, ask: &Ask<'_>, verdict: &Verdict) -> Denial {
         let target = ask.target();
+        let visible = || self.evaluator.is_permitted_by_some(facts, ask);
         if verdict.failed {
-            return Denial::failed(target, self.named(verdict));
+            return Denial::failed(target, self.named(verdict), visible());
         }
         let probe = |facts: &Facts| {
             Some(self.evaluator.judge(facts, ask)).filter(|verdict| verdict.allowed)
         };
-        match what_if::missing(facts, probe) {
-            Some((missing, allowing)) => {
-                let rules = if verdict.rules().is_empty() {
-                    &allowing
-                } else {
-                    verdict
-                };
-                Denial::missing(target, self.named(rules), missing)
-            }
-            None if self.evaluator.is_permitted_but_forbidden(facts, ask) => {
-                Denial::forbidden(target, self.named(verdict))
-            }
-            None => Denial::hidden(target),
+        if let Some((missing, allowing)) = what_if::missing(facts, probe) {
+            let rules = if verdict.rules().is_empty() {
+                &allowing
+            } else {
+                verdict
+            };
+            return Denial::missing(target, self.named(rules), missing);
         }
+        Denial::refused(target, self.named(verdict), visible())
     }
 
     /// The rules that made a verdict, in the order of the text.

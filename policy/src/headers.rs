@@ -135,5 +135,5 @@ fn printable(name: &HeaderName, value: &HeaderValue) -> Result<HeaderValue, Head
 }
 
 fn header_value(name: &HeaderName, text: &str) -> Result<HeaderValue, HeaderError> {
-    HeaderValue::from_str(text).map_err(|_| HeaderError::Value { name: name.clone() })
+    HeaderValue::from_bytes(text.as_bytes()).map_err(|_| HeaderError::Value { name: name.clone() })
 }

@@ -166,18 +166,18 @@ pub struct Denial {
 }
 
 impl Denial {
-    /// A rule could not be evaluated.
-    pub(super) fn failed(target: Target, rules: Vec<Rule>) -> Self {
+    /// A rule could not be evaluated. Only who is permitted by some rule learns so.
+    pub(super) fn failed(target: Target, rules: Vec<Rule>, visible: bool) -> Self {
         Self {
             reason: Reason::PolicyError,
             target,
             rules,
             missing: Vec::new(),
-            hidden: false,
+            hidden: !visible,
         }
     }
 
-    /// It would be allowed with these. The first one that policy always can ask for gives the reason.
+    /// It would be allowed with these. The first one gives the reason.
     pub(super) fn missing(target: Target, rules: Vec<Rule>, missing: Vec<MissingFactor>) -> Self {
         let reason = missing
             .first()
@@ -191,25 +191,14 @@ impl Denial {
         }
     }
 
-    /// It is allowed, and a rule forbids it.
-    pub(super) fn forbidden(target: Target, rules: Vec<Rule>) -> Self {
+    /// A rule forbids it, or none permits it. Who is permitted by no rule may not even learn that the target exists.
+    pub(super) fn refused(target: Target, rules: Vec<Rule>, visible: bool) -> Self {
         Self {
             reason: Reason::PolicyDenied,
             target,
             rules,
             missing: Vec::new(),
-            hidden: false,
-        }
-    }
-
-    /// No rule would allow it under any circumstances: the user may not even learn that the target exists.
-    pub(super) fn hidden(target: Target) -> Self {
-        Self {
-            reason: Reason::PolicyDenied,
-            target,
-            rules: Vec::new(),
-            missing: Vec::new(),
-            hidden: true,
+            hidden: !visible,
         }
     }
 
@@ -235,7 +224,8 @@ impl Denial {
         &self.target
     }
 
-    /// The rules that deny it, or else those that would allow it if nothing was missing.
+    /// The rules that deny it, or else those that would allow it if nothing was missing; for audit. What the user
+    /// may see of them is in the sentence.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules

@@ -40,6 +40,8 @@ pub(super) struct Verdict {
     pub(super) failed: bool,
     /// Of the candidates, those that are allowed, in their order.
     pub(super) groups: Vec<KubeGroupName>,
+    /// Whether some rule permits, whatever others say.
+    permitted: bool,
     permitting: HashSet<PolicyId>,
     forbidding: HashSet<PolicyId>,
     failing: HashSet<PolicyId>,
@@ -76,9 +78,9 @@ impl Evaluator {
         self.judge_by(facts, ask, |rules| &rules.all)
     }
 
-    /// Whether only a rule that forbids stands in the way.
-    pub(super) fn is_permitted_but_forbidden(&self, facts: &Facts, ask: &Ask<'_>) -> bool {
-        self.judge_by(facts, ask, |rules| &rules.permits).allowed
+    /// Whether a rule permits it, be it forbidden by another one or not.
+    pub(super) fn is_permitted_by_some(&self, facts: &Facts, ask: &Ask<'_>) -> bool {
+        self.judge_by(facts, ask, |rules| &rules.permits).permitted
     }
 
     fn judge_by(&self, facts: &Facts, ask: &Ask<'_>, of: impl Fn(&Rules) -> &Scoped) -> Verdict {
@@ -167,6 +169,7 @@ impl Verdict {
 
     fn note(&mut self, answer: Answer) {
         self.failed |= !answer.failing.is_empty();
+        self.permitted |= !answer.permitting.is_empty();
         if answer.allows() {
             self.permitting.extend(answer.permitting);
         }

@@ -66,6 +66,30 @@ fn the_identity_is_written_and_nothing_else() {
 }
 
 #[test]
+fn a_name_outside_ascii_is_written_as_utf8() {
+    let mut facts: Facts = crate::engine::tests::anna();
+    facts.user = "Jürgen".parse().unwrap();
+    let policy =
+        crate::CheckedPolicy::parse(r#"permit(principal, action == Action::"assume", resource);"#)
+            .unwrap();
+    let assumed = policy
+        .assume(&facts, &"prod".parse().unwrap(), &["devs".parse().unwrap()])
+        .unwrap();
+    let identity = Impersonation::new(
+        assumed,
+        SessionId::from_parts(UnixMillis(1), [3; 10]),
+        facts.device,
+    );
+    let headers = upstream(
+        &HeaderMap::new(),
+        &identity,
+        RequestId::from_parts(UnixMillis(1), [4; 10]),
+    )
+    .unwrap();
+    assert_eq!(headers["impersonate-user"].as_bytes(), "Jürgen".as_bytes());
+}
+
+#[test]
 fn what_kubectl_sends_passes() {
     let sent = [
         (

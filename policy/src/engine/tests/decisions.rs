@@ -70,7 +70,7 @@ fn who_has_no_permission_cannot_tell_forbidden_from_unknown() {
         (denial.reason(), denial.shown_reason()),
         (Reason::PolicyDenied, Reason::UnknownOrForbidden)
     );
-    assert!(denial.rules().is_empty());
+    assert_eq!(denial.rules().len(), 1, "audit knows");
     assert!(!denial.to_string().contains("freeze"), "{denial}");
     let unknown = connect(DEVS, &other).unwrap_err();
     assert_eq!(denial.to_string(), unknown.to_string());
@@ -173,6 +173,26 @@ fn a_rule_that_fails_denies_even_if_another_permits() {
         format!("{groups}\nforbid(principal, action, resource == KubeGroup::\"a\") {failing};");
     assert_eq!(assume(&text, &["b"]), Ok(vec!["b".to_owned()]));
     assert_eq!(assume(&text, &["b", "a"]), Err(Reason::PolicyError));
+}
+
+#[test]
+fn a_rule_that_fails_does_not_tell_a_stranger_that_the_target_exists() {
+    let text = format!(
+        "{DEVS}\n@id(\"sum\") forbid(principal, action, resource == Cluster::\"prod\") \
+         when {{ context.sign_in.age_s + 9223372036854775807 > 0 }};"
+    );
+    let mut stranger = anna();
+    stranger.groups.clear();
+    let denial = connect(&text, &stranger).unwrap_err();
+    assert_eq!(
+        (denial.reason(), denial.shown_reason()),
+        (Reason::PolicyError, Reason::UnknownOrForbidden)
+    );
+    assert!(!denial.to_string().contains("sum"), "{denial}");
+    assert_eq!(
+        connect(&text, &anna()).unwrap_err().shown_reason(),
+        Reason::PolicyError
+    );
 }
 
 #[test]
