@@ -20,6 +20,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::gate::Passed;
@@ -44,6 +45,8 @@ pub struct Opened {
     pub io: Box<dyn Duplex>,
     /// Says that all that was to be sent has been handed over; without it the stream is reset at the end.
     pub body_complete: Box<dyn FnOnce() + Send>,
+    /// Cancelled when the session ends, and the stream with it.
+    pub over: CancellationToken,
 }
 
 impl std::fmt::Debug for Opened {
@@ -120,7 +123,11 @@ impl Carrier {
         passed: &Passed,
         request: Request<Body>,
     ) -> Result<Response<Body>, Failure> {
-        let Opened { io, body_complete } = self.streams.open(&passed.entitled).await?;
+        let Opened {
+            io,
+            body_complete,
+            over,
+        } = self.streams.open(&passed.entitled).await?;
         let request = rewrite(&passed.rest, request)?.map(|body| Ending::new(body, body_complete));
         let failed = |error: hyper::Error| {
             let reason = reset::reason(&error);
@@ -135,11 +142,12 @@ impl Carrier {
         };
         let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(failed)?;
         let driver = self.tasks.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(
-                    error = &error as &dyn std::error::Error,
-                    "A stream ended early."
-                );
+            tokio::select! {
+                ended = connection => if let Err(error) = ended {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::debug!(error, "A stream ended early.");
+                },
+                () = over.cancelled() => {}
             }
         });
         let guard = Guard::new(driver.abort_handle());

@@ -66,7 +66,10 @@ pub enum ListenError {
 ///
 /// # Errors
 /// [`ListenError`].
-pub async fn bind(directory: &Path, rng: &dyn SecureRandom) -> Result<TcpListener, ListenError> {
+pub async fn bind(
+    directory: &Path,
+    rng: &(dyn SecureRandom + Sync),
+) -> Result<TcpListener, ListenError> {
     let remembered = private_file::read(&port_file(directory))?
         .and_then(|bytes| std::str::from_utf8(&bytes).ok()?.trim().parse().ok());
     let Some(port) = remembered else {
@@ -87,7 +90,10 @@ pub async fn bind(directory: &Path, rng: &dyn SecureRandom) -> Result<TcpListene
 ///
 /// # Errors
 /// [`ListenError`].
-pub async fn choose(directory: &Path, rng: &dyn SecureRandom) -> Result<TcpListener, ListenError> {
+pub async fn choose(
+    directory: &Path,
+    rng: &(dyn SecureRandom + Sync),
+) -> Result<TcpListener, ListenError> {
     let mut last = io::Error::other("the system gives no randomness");
     for _ in 0..ATTEMPTS {
         let mut random = [0; 2];

@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
-use ring::constant_time::verify_slices_are_equal;
+use subtle::ConstantTimeEq;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -147,7 +147,8 @@ impl Waiting {
         let (Some(code), Some(state)) = (value("code"), value("state")) else {
             return page(StatusCode::FORBIDDEN, "This is not the end of a sign-in.");
         };
-        if verify_slices_are_equal(state.as_bytes(), self.state.as_bytes()).is_err() {
+        let ours = state.as_bytes().ct_eq(self.state.as_bytes());
+        if !bool::from(ours) {
             return page(
                 StatusCode::FORBIDDEN,
                 "This sign-in was not begun on this machine.",

@@ -71,6 +71,7 @@ impl Streams for FakeCluster {
             Ok(Opened {
                 io: Box::new(ours),
                 body_complete: Box::new(move || complete.store(true, Ordering::SeqCst)),
+                over: CancellationToken::new(),
             })
         })
     }

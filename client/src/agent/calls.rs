@@ -1,0 +1,167 @@
+//! The calls of the agent's socket, declared once.
+
+use std::sync::Arc;
+
+use adit_proto::Reason;
+use bytes::Bytes;
+use http::Method;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::protocol::{
+    AGENT, AgentStatus, ApiCall, CredentialCall, ForwardCall, SeatStatus, SignInCall, StopCall,
+};
+use super::server::Agent;
+use crate::api::Api;
+use crate::exit::Failure;
+use crate::profile::ProfileName;
+use crate::seat::{Forward, Seat};
+use crate::talk::Talk;
+
+/// One call, about to be answered.
+pub(super) struct Call {
+    pub(super) agent: Arc<Agent>,
+    pub(super) talk: Talk,
+    pub(super) body: Bytes,
+}
+
+impl Call {
+    /// Answers the call `name` for `profile`.
+    pub(super) async fn answer(self, profile: &str, name: &str) -> Result<Value, Failure> {
+        if profile == AGENT {
+            return self.about_the_agent(name);
+        }
+        let profile: ProfileName = profile.parse().map_err(Failure::new)?;
+        let seat = self.agent.seat(&profile).await?;
+        match name {
+            "api" => self.api(&seat).await,
+            "sign-in" => self.sign_in(&seat).await,
+            "sign-out" => sign_out(&seat).await,
+            "credential" => self.credential(&seat).await,
+            "forward" => self.forward(seat).await,
+            "listener" => json_of(&seat.endpoint().described().await?),
+            "move-listener" => json_of(&seat.endpoint().move_away().await?),
+            "status" => json_of(&status(&seat).await),
+            _ => Err(unknown()),
+        }
+    }
+
+    fn about_the_agent(&self, name: &str) -> Result<Value, Failure> {
+        match name {
+            "status" => json_of(&AgentStatus {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                pid: std::process::id(),
+            }),
+            "stop" => {
+                let asked: StopCall = self.read()?;
+                if asked.only_idle && !self.agent.is_idle() {
+                    return Ok(json!({"stopping": false}));
+                }
+                self.agent.stop.cancel();
+                Ok(json!({"stopping": true}))
+            }
+            _ => Err(unknown()),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_slice(&self.body)
+            .map_err(|error| Failure::new(format!("the call cannot be read: {error}")))
+    }
+
+    async fn api(&self, seat: &Seat) -> Result<Value, Failure> {
+        let asked: ApiCall = self.read()?;
+        let method: Method = asked.method.parse().map_err(Failure::new)?;
+        if !asked.path.starts_with("/v1/") {
+            let message = "a path of the API begins with /v1/";
+            return Err(Failure::of(Reason::RequestMalformed, message));
+        }
+        let api = seat.api();
+        let send = || async {
+            let answered = api
+                .send(method.clone(), &asked.path, asked.body.clone())
+                .await;
+            answered?.into_json()
+        };
+        match &asked.caller {
+            Some(caller) => seat.signed_in(caller, &self.talk, send).await,
+            None => send().await,
+        }
+    }
+
+    async fn sign_in(&self, seat: &Seat) -> Result<Value, Failure> {
+        let asked: SignInCall = self.read()?;
+        let tab = asked.ceremony_id.as_deref();
+        json_of(&seat.sign_in(&asked.caller, tab, &self.talk).await?)
+    }
+
+    async fn credential(&self, seat: &Seat) -> Result<Value, Failure> {
+        let asked: CredentialCall = self.read()?;
+        let cluster = asked.cluster()?;
+        json_of(&seat.credential(&cluster, &asked.caller, &self.talk).await?)
+    }
+
+    async fn forward(self, seat: Arc<Seat>) -> Result<Value, Failure> {
+        let asked: ForwardCall = self.read()?;
+        let target = asked.target()?;
+        // Opened first, so that a refusal is told at once.
+        seat.signed_in(&asked.caller, &self.talk, || seat.session(&target))
+            .await?;
+        let forward = Forward::listen(target.clone(), asked.listen).await?;
+        let address = forward.address()?;
+        self.talk.say(format!("Forwarding {address} to {target}"));
+        // Until the caller leaves, which drops this.
+        forward.serve(seat, self.talk).await;
+        Ok(Value::Null)
+    }
+}
+
+async fn sign_out(seat: &Seat) -> Result<Value, Failure> {
+    let answered = seat
+        .api()
+        .send(Method::DELETE, "/v1/sign-ins/current", None)
+        .await;
+    // Whatever the gateway says: nothing is to be used here any more.
+    seat.signed_out();
+    match answered?.into_json() {
+        Ok(_) => Ok(json!({"signed_out": true})),
+        Err(failure) if failure.reason() == Some(Reason::SignInRequired) => {
+            Ok(json!({"signed_out": false}))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+async fn status(seat: &Seat) -> SeatStatus {
+    // A short wait, so that the first look after a start is not "not yet".
+    let trouble = seat.control().line().await.err();
+    let described = seat.endpoint().described().await;
+    let sessions = seat.sessions();
+    SeatStatus {
+        profile: seat.name().to_string(),
+        gateway: seat.profile().gateway.clone(),
+        connected: trouble.is_none(),
+        trouble,
+        roster_number: seat.roster().head().number,
+        sessions: sessions
+            .iter()
+            .map(|session| session.target.to_string())
+            .collect(),
+        links: seat.links(),
+        port: described.as_ref().ok().map(|described| described.port),
+        port_trouble: described.err(),
+    }
+}
+
+fn json_of<T: Serialize>(value: &T) -> Result<Value, Failure> {
+    serde_json::to_value(value).map_err(Failure::new)
+}
+
+fn unknown() -> Failure {
+    Failure::of(
+        Reason::VersionUnsupported,
+        "the agent does not know this call",
+    )
+    .repaired_by("run `adit agent stop`, so that the next command starts the new agent")
+}

@@ -1,0 +1,165 @@
+//! The commands' end of the agent's socket.
+
+use std::io::Write;
+use std::path::Path;
+
+use bytes::{Bytes, BytesMut};
+use http::header::HOST;
+use http::{HeaderValue, Request};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::UnixStream;
+use tokio::task::JoinSet;
+
+use super::protocol::{AGENT, Event, IDENTITY_HEADER, StopCall, identity};
+use super::{ensure, peer};
+use crate::exit::Failure;
+use crate::paths::Paths;
+use crate::profile::{self, ProfileName};
+
+/// A connection to the agent.
+pub struct AgentClient {
+    sender: http1::SendRequest<Full<Bytes>>,
+    /// Drives the connection, and ends with it.
+    _driver: JoinSet<()>,
+}
+
+impl std::fmt::Debug for AgentClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AgentClient").finish_non_exhaustive()
+    }
+}
+
+/// How a call ended, and which program answered.
+#[derive(Debug)]
+pub struct Answered {
+    /// What the call gave.
+    pub value: Value,
+    /// Whether the agent runs another program than this one.
+    pub other_program: bool,
+}
+
+impl AgentClient {
+    /// Connects to the agent at `socket`; `None` if there is none.
+    ///
+    /// # Errors
+    /// When the socket belongs to another user.
+    pub async fn connect(socket: &Path) -> Result<Option<Self>, Failure> {
+        let Ok(stream) = UnixStream::connect(socket).await else {
+            return Ok(None);
+        };
+        peer::same_user(&stream).map_err(Failure::new)?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(Failure::new)?;
+        let mut driver = JoinSet::new();
+        driver.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "The connection to the agent ended early.");
+            }
+        });
+        Ok(Some(Self {
+            sender,
+            _driver: driver,
+        }))
+    }
+
+    /// Makes one call; what is said meanwhile goes to `hear`.
+    ///
+    /// # Errors
+    /// What the agent said, or that it is gone.
+    ///
+    /// # Cancel safety
+    /// Dropping it gives the call up.
+    pub async fn call(
+        &mut self,
+        profile: &str,
+        name: &str,
+        body: &Value,
+        mut hear: impl FnMut(&str),
+    ) -> Result<Answered, Failure> {
+        let gone = |error: hyper::Error| Failure::new(format!("the agent is gone: {error}"));
+        let request = Request::post(format!("/v1/{profile}/{name}"))
+            .header(HOST, "agent")
+            .body(Full::new(Bytes::from(body.to_string())))
+            .map_err(Failure::new)?;
+        self.sender.ready().await.map_err(gone)?;
+        let response = self.sender.send_request(request).await.map_err(gone)?;
+        let program = response.headers().get(IDENTITY_HEADER);
+        let other_program = program.map(HeaderValue::as_bytes) != Some(identity().as_bytes());
+        let value = read(response.into_body(), &mut hear).await?;
+        Ok(Answered {
+            value,
+            other_program,
+        })
+    }
+}
+
+async fn read(mut body: Incoming, hear: &mut impl FnMut(&str)) -> Result<Value, Failure> {
+    let mut buffer = BytesMut::new();
+    let gone = || Failure::new("the agent ended before it answered");
+    loop {
+        while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+            let line = buffer.split_to(end + 1);
+            match serde_json::from_slice(&line).map_err(Failure::new)? {
+                Event::Say(text) => hear(&text),
+                Event::Done(value) => return Ok(value),
+                Event::Failed(failure) => return Err(failure),
+            }
+        }
+        let frame = body.frame().await.ok_or_else(gone)?;
+        if let Ok(data) = frame.map_err(|_| gone())?.into_data() {
+            buffer.extend_from_slice(&data);
+        }
+    }
+}
+
+/// Says a line on stderr.
+pub fn on_stderr(line: &str) {
+    // Nobody reads it: nothing to be done.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Makes one call for a profile: starts the agent if there is none, replaces one of another program while nobody uses
+/// it, and says on stderr what the agent says.
+///
+/// # Errors
+/// What the agent said.
+pub async fn ask(
+    paths: &Paths,
+    asked: Option<&ProfileName>,
+    name: &str,
+    body: Value,
+) -> Result<Value, Failure> {
+    let profile = profile::choose(paths, asked).map_err(|error| {
+        Failure::new(&error).repaired_by("ask an admin for an invitation and run `adit enrol`")
+    })?;
+    let mut agent = current(paths).await?;
+    let answered = agent.call(profile.as_str(), name, &body, on_stderr).await?;
+    Ok(answered.value)
+}
+
+/// Connects to an agent of this program, started or replaced as needed. One that is in use is kept, and that is said.
+///
+/// # Errors
+/// When no agent could be started.
+pub async fn current(paths: &Paths) -> Result<AgentClient, Failure> {
+    let mut agent = ensure::ensure(paths).await?;
+    let status = agent.call(AGENT, "status", &Value::Null, |_| {}).await?;
+    if !status.other_program {
+        return Ok(agent);
+    }
+    let stop = json!(StopCall { only_idle: true });
+    let stopped = agent.call(AGENT, "stop", &stop, |_| {}).await?;
+    if stopped.value.get("stopping") == Some(&Value::Bool(true)) {
+        drop(agent);
+        ensure::wait_until_gone(paths).await?;
+        return ensure::ensure(paths).await;
+    }
+    on_stderr(
+        "The agent runs another version of adit and is in use; `adit agent stop` replaces it now.",
+    );
+    Ok(agent)
+}

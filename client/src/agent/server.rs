@@ -1,0 +1,173 @@
+//! The agent's socket, served.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::net::{UnixListener, UnixStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::protocol::{IDENTITY_HEADER, identity};
+use super::reply::Reply;
+use super::{calls, peer};
+use crate::exit::Failure;
+use crate::flight::Flights;
+use crate::paths::Paths;
+use crate::profile::{Profile, ProfileName};
+use crate::seat::Seat;
+use crate::talk::Talk;
+
+/// Longest body of a call, in bytes: a policy, or a page of proposals.
+const BODY_MAX: usize = 4 << 20;
+
+/// The agent: profiles at work, and who may end them.
+pub(super) struct Agent {
+    pub(super) paths: Paths,
+    identity: HeaderValue,
+    seats: Arc<Mutex<HashMap<ProfileName, Arc<Seat>>>>,
+    starting: Flights<ProfileName, Result<Arc<Seat>, Failure>>,
+    pub(super) tasks: TaskTracker,
+    pub(super) stop: CancellationToken,
+}
+
+impl Agent {
+    pub(super) fn new(paths: Paths, stop: CancellationToken) -> Arc<Self> {
+        let tasks = TaskTracker::new();
+        Arc::new(Self {
+            paths,
+            identity: HeaderValue::from_str(&identity())
+                .unwrap_or_else(|_| HeaderValue::from_static("unknown")),
+            seats: Arc::default(),
+            starting: Flights::new(tasks.clone()),
+            tasks,
+            stop,
+        })
+    }
+
+    /// The profile at work, set to work if it is not, or if this machine enrolled anew.
+    pub(super) async fn seat(&self, name: &ProfileName) -> Result<Arc<Seat>, Failure> {
+        let profile = Profile::load(&self.paths, name).map_err(Failure::new)?;
+        if let Some(seat) = self.seats.lock().get(name)
+            && *seat.profile() == profile
+        {
+            return Ok(seat.clone());
+        }
+        let begin = || {
+            let (paths, name, seats) = (self.paths.clone(), name.clone(), self.seats.clone());
+            async move {
+                let old = seats.lock().remove(&name);
+                if let Some(old) = old {
+                    old.close().await;
+                }
+                let seat = Arc::new(Seat::new(&paths, &name, profile).await?);
+                seats.lock().insert(name, seat.clone());
+                Ok(seat)
+            }
+        };
+        let started = self.starting.join(name.clone(), begin).await;
+        started.unwrap_or_else(|| Err(Failure::new("the profile could not be set to work")))
+    }
+
+    /// Whether nobody uses a session.
+    pub(super) fn is_idle(&self) -> bool {
+        let seats = self.seats.lock();
+        seats.values().all(|seat| seat.sessions().is_empty())
+    }
+
+    /// Ends every profile.
+    pub(super) async fn close(&self) {
+        let seats: Vec<_> = self.seats.lock().drain().map(|(_, seat)| seat).collect();
+        for seat in seats {
+            seat.close().await;
+        }
+    }
+
+    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Reply> {
+        let (talk, tasks) = (Talk::default(), self.tasks.clone());
+        let identity = self.identity.clone();
+        let call = self.call(request, talk.clone());
+        let mut response = Response::new(Reply::to(&tasks, &talk, call));
+        response.headers_mut().insert(IDENTITY_HEADER, identity);
+        response
+    }
+
+    async fn call(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        talk: Talk,
+    ) -> Result<Value, Failure> {
+        let unknown = || Failure::new("this agent does not know the call");
+        if request.method() != Method::POST {
+            return Err(unknown());
+        }
+        let path = request.uri().path().to_owned();
+        let (profile, name) = path
+            .strip_prefix("/v1/")
+            .and_then(|rest| rest.split_once('/'))
+            .ok_or_else(unknown)?;
+        let body = Limited::new(request.into_body(), BODY_MAX).collect().await;
+        let body: Bytes = body.map_err(Failure::new)?.to_bytes();
+        let call = calls::Call {
+            agent: self,
+            talk,
+            body,
+        };
+        call.answer(profile, name).await
+    }
+}
+
+/// Serves `listener` until the agent is stopped.
+pub(super) async fn serve(agent: Arc<Agent>, listener: UnixListener) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = agent.stop.cancelled() => return,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of descriptors: wait until something is closed instead of spinning.
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            continue;
+        };
+        match peer::same_user(&stream) {
+            Ok(_) => {
+                agent.tasks.spawn(connection(agent.clone(), stream));
+            }
+            Err(error) => tracing::warn!(%error, "A connection to the agent is refused."),
+        }
+    }
+}
+
+async fn connection(agent: Arc<Agent>, stream: UnixStream) {
+    let stop = agent.stop.clone();
+    let answer = service_fn(move |request| {
+        let agent = agent.clone();
+        async move { Ok::<_, Infallible>(agent.answer(request).await) }
+    });
+    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+    let mut served = std::pin::pin!(served);
+    let ended = tokio::select! {
+        ended = &mut served => ended,
+        // The answer to the call that stops the agent is still to be written.
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            let second = std::time::Duration::from_secs(1);
+            tokio::time::timeout(second, served).await.unwrap_or(Ok(()))
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "A caller left early.");
+    }
+}
+
+#[cfg(test)]
+mod tests;

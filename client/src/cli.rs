@@ -1,0 +1,131 @@
+//! The command line: what may be typed.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::command;
+use crate::exit::Failure;
+use crate::paths::Paths;
+use crate::profile::ProfileName;
+
+/// Access to Kubernetes clusters and the services in them, with a passkey and without a VPN.
+#[derive(Debug, Parser)]
+#[command(name = "adit", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+pub struct Global {
+    /// The profile to use, where there are several
+    #[arg(long, global = true, env = "ADIT_PROFILE", value_name = "NAME")]
+    pub profile: Option<ProfileName>,
+    /// Print JSON instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+impl Global {
+    /// The client's directories.
+    ///
+    /// # Errors
+    /// When there is no place for them.
+    pub fn paths(&self) -> Result<Paths, Failure> {
+        Paths::from_env().map_err(|error| {
+            let source = std::error::Error::source(&error).map(|source| format!(": {source}"));
+            Failure::new(format!("{error}{}", source.unwrap_or_default()))
+        })
+    }
+
+    /// Makes one call to the agent for the chosen profile.
+    ///
+    /// # Errors
+    /// What the agent said.
+    pub async fn ask(
+        &self,
+        name: &str,
+        body: serde_json::Value,
+    ) -> Result<serde_json::Value, Failure> {
+        crate::agent::ask(&self.paths()?, self.profile.as_ref(), name, body).await
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Sign in with your passkey
+    Login,
+    /// End the sign-in on this machine
+    Logout,
+    /// Show what works and what does not
+    Status,
+    /// Show who you are
+    Whoami,
+    /// List the clusters that you may use
+    Clusters,
+    /// List your sessions, or end one
+    Sessions(command::sessions::SessionsArgs),
+    /// List your devices
+    Devices,
+    /// Forward a local port to a service in a cluster
+    Forward(command::forward::ForwardArgs),
+    /// Send a request to the gateway's API
+    Api(command::api::ApiArgs),
+    /// Run, stop or look at the background process
+    #[command(subcommand)]
+    Agent(command::agent::AgentCommand),
+    /// Print a script that completes commands in a shell
+    Completions(command::completions::CompletionsArgs),
+    /// Show the version
+    Version,
+    /// The exec plugin of kubeconfig files
+    #[command(hide = true)]
+    Credential(command::credential::CredentialArgs),
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// A failure with its exit code.
+    pub async fn run(self) -> Result<(), Failure> {
+        let global = &self.global;
+        match self.command {
+            Command::Login => command::login::login(global).await,
+            Command::Logout => command::login::logout(global).await,
+            Command::Status => command::status::run(global).await,
+            Command::Whoami => command::whoami::run(global).await,
+            Command::Clusters => command::clusters::run(global).await,
+            Command::Sessions(args) => args.run(global).await,
+            Command::Devices => command::devices::run(global).await,
+            Command::Forward(args) => args.run(global).await,
+            Command::Api(args) => args.run(global).await,
+            Command::Agent(agent) => agent.run(global).await,
+            Command::Completions(args) => args.run(),
+            Command::Version => command::version::run(global).await,
+            Command::Credential(args) => args.run(global).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_hides_the_plugin() {
+        Cli::command().debug_assert();
+        let help = Cli::command().render_long_help().to_string();
+        assert!(
+            help.contains("clusters") && !help.contains("credential"),
+            "{help}"
+        );
+    }
+}

@@ -1,0 +1,44 @@
+//! The commands. Each asks the agent, and prints its answer on stdout; all talk goes to stderr.
+
+pub mod agent;
+pub mod api;
+pub mod clusters;
+pub mod completions;
+pub mod credential;
+pub mod devices;
+pub mod forward;
+pub mod login;
+pub mod sessions;
+pub mod status;
+pub mod version;
+pub mod whoami;
+
+mod output;
+
+use serde_json::{Value, json};
+
+use crate::browser::Caller;
+use crate::cli::Global;
+use crate::exit::Failure;
+
+/// Whether a person sits at this process: its stdin is a terminal.
+pub(crate) fn has_terminal() -> bool {
+    std::io::IsTerminal::is_terminal(&std::io::stdin())
+}
+
+/// Gets `path` of the API; signs in for it where a person sits here.
+pub(crate) async fn get(global: &Global, path: &str) -> Result<Value, Failure> {
+    request(global, "GET", path, None).await
+}
+
+/// Sends one request of the API; signs in for it where a person sits here.
+pub(crate) async fn request(
+    global: &Global,
+    method: &str,
+    path: &str,
+    body: Option<Value>,
+) -> Result<Value, Failure> {
+    let caller = Caller::this_process(has_terminal());
+    let call = json!({"method": method, "path": path, "body": body, "caller": caller});
+    global.ask("api", call).await
+}

@@ -1,0 +1,39 @@
+//! `adit login` and `adit logout`.
+
+use serde_json::{Value, json};
+
+use super::output;
+use crate::agent::client::on_stderr;
+use crate::browser::Caller;
+use crate::cli::Global;
+use crate::exit::Failure;
+
+/// Signs in. Whoever types it wants the page, with a terminal or without.
+///
+/// # Errors
+/// A failure that says what to do.
+pub async fn login(global: &Global) -> Result<(), Failure> {
+    let call = json!({"caller": Caller::this_process(true)});
+    let sign_in = global.ask("sign-in", call).await?;
+    if global.json {
+        return output::print_json(&sign_in);
+    }
+    Ok(())
+}
+
+/// Ends the sign-in and its sessions.
+///
+/// # Errors
+/// What the gateway said.
+pub async fn logout(global: &Global) -> Result<(), Failure> {
+    let ended = global.ask("sign-out", Value::Null).await?;
+    if global.json {
+        return output::print_json(&ended);
+    }
+    let was = ended.get("signed_out").and_then(Value::as_bool);
+    on_stderr(match was {
+        Some(false) => "You were not signed in.",
+        Some(true) | None => "Signed out.",
+    });
+    Ok(())
+}

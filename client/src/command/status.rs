@@ -1,0 +1,69 @@
+//! `adit status`: what works and what does not.
+
+use adit_proto::Reason;
+use serde_json::{Value, json};
+
+use super::output;
+use crate::agent::protocol::SeatStatus;
+use crate::cli::Global;
+use crate::exit::{Exit, Failure};
+
+/// Shows it. Exits with 3 when nobody is signed in and with 5 when the gateway does not answer.
+///
+/// # Errors
+/// What is in the way.
+pub async fn run(global: &Global) -> Result<(), Failure> {
+    let seat: SeatStatus =
+        serde_json::from_value(global.ask("status", Value::Null).await?).map_err(Failure::new)?;
+    let whoami = json!({"method": "GET", "path": "/v1/whoami"});
+    let who = match seat.trouble {
+        None => Some(global.ask("api", whoami).await?),
+        Some(_) => None,
+    };
+    let sign_in = who
+        .as_ref()
+        .and_then(|who| who.get("sign_in"))
+        .filter(|it| !it.is_null());
+    if global.json {
+        output::print_json(&json!({"agent": seat, "who": who}))?;
+    } else {
+        print(&seat, who.as_ref())?;
+    }
+    match (seat.trouble, sign_in) {
+        (Some(failure), _) => Err(failure),
+        (None, Some(_)) => Ok(()),
+        (None, None) => {
+            Err(Failure::of(Reason::SignInRequired, "you are not signed in").exiting(Exit::SignIn))
+        }
+    }
+}
+
+fn print(seat: &SeatStatus, who: Option<&Value>) -> Result<(), Failure> {
+    let at = |pointer: &str| output::cell(who.and_then(|who| who.pointer(pointer)));
+    let port = match (seat.port, &seat.port_trouble) {
+        (Some(port), _) => format!("https://127.0.0.1:{port}"),
+        (None, Some(failure)) => failure.message.clone(),
+        (None, None) => "closed".to_owned(),
+    };
+    let sessions = match seat.sessions.as_slice() {
+        [] => "none".to_owned(),
+        some => some.join(", "),
+    };
+    let connected = if seat.connected {
+        "connected"
+    } else {
+        "not reached"
+    };
+    output::print(&format!(
+        "Profile   {}\nGateway   {} ({connected})\nUser      {}\nDevice    {}\nSigned in {}\nRoster    {}\nSessions  {sessions}\nEndpoint  {port}",
+        seat.profile,
+        seat.gateway,
+        at("/user/name"),
+        at("/device/name"),
+        match who.and_then(|who| who.get("sign_in")) {
+            Some(Value::Object(_)) => "yes",
+            _ => "no",
+        },
+        seat.roster_number,
+    ))
+}

@@ -1,0 +1,149 @@
+//! The local Kubernetes endpoint of a profile, opened, moved and described.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use ring::rand::SystemRandom;
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::exit::Failure;
+use crate::kube::carry::{Carrier, Streams};
+use crate::kube::certificate::Certificate;
+use crate::kube::gate::Gate;
+use crate::kube::listener::{self, Service};
+use crate::kube::token::TokenKey;
+use crate::paths::Paths;
+use crate::profile::ProfileName;
+
+/// Where the endpoint is, for the kubeconfig.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Described {
+    /// The port on 127.0.0.1.
+    pub port: u16,
+    /// The listener's certificate.
+    pub certificate_pem: String,
+}
+
+struct Serving {
+    described: Described,
+    stop: CancellationToken,
+}
+
+/// The endpoint of one profile.
+pub struct Endpoint {
+    directory: PathBuf,
+    token_key: PathBuf,
+    name: ProfileName,
+    streams: Arc<dyn Streams>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    serving: Mutex<Result<Serving, Failure>>,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Endpoint {
+    /// An endpoint that is not open yet.
+    #[must_use]
+    pub fn new(
+        paths: &Paths,
+        name: &ProfileName,
+        streams: Arc<dyn Streams>,
+        tasks: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            directory: paths.profile(name),
+            token_key: paths.token_key(),
+            name: name.clone(),
+            streams,
+            tasks,
+            stop,
+            serving: Mutex::new(Err(Failure::new("the local endpoint is not open"))),
+        }
+    }
+
+    /// Opens the remembered port, or a new one. What is in the way is kept for [`Endpoint::described`].
+    pub async fn open(&self) {
+        let bound = listener::bind(&self.directory, &SystemRandom::new()).await;
+        let served = bound
+            .map_err(Failure::new)
+            .and_then(|bound| self.serve(bound));
+        if let Err(failure) = &served {
+            tracing::warn!("The local endpoint is not open: {}", failure.message);
+        }
+        *self.serving.lock() = served;
+    }
+
+    /// Opens it if it is not, and says where it is.
+    ///
+    /// # Errors
+    /// Who has the port.
+    pub async fn described(&self) -> Result<Described, Failure> {
+        let open = self.serving.lock().is_ok();
+        if !open {
+            self.open().await;
+        }
+        match &*self.serving.lock() {
+            Ok(serving) => Ok(serving.described.clone()),
+            Err(failure) => Err(failure.clone()),
+        }
+    }
+
+    /// Moves to another port and remembers it. Requests on the old one end.
+    ///
+    /// # Errors
+    /// When there is no other port.
+    pub async fn move_away(&self) -> Result<Described, Failure> {
+        let bound = listener::choose(&self.directory, &SystemRandom::new()).await;
+        let served = self.serve(bound.map_err(Failure::new)?)?;
+        let described = served.described.clone();
+        let old = std::mem::replace(&mut *self.serving.lock(), Ok(served));
+        if let Ok(old) = old {
+            old.stop.cancel();
+        }
+        Ok(described)
+    }
+
+    /// The key of the tokens.
+    ///
+    /// # Errors
+    /// When it cannot be read or made.
+    pub fn token_key(&self) -> Result<TokenKey, Failure> {
+        TokenKey::load_or_create(&self.token_key, &SystemRandom::new()).map_err(Failure::new)
+    }
+
+    fn serve(&self, bound: TcpListener) -> Result<Serving, Failure> {
+        let certificate = Certificate::load_or_create(&self.directory).map_err(Failure::new)?;
+        let port = bound.local_addr().map_err(Failure::new)?.port();
+        let service = Service {
+            gate: Gate::new(port, self.name.clone(), self.token_key()?),
+            carrier: Carrier::new(self.streams.clone(), self.tasks.clone()),
+        };
+        let tls = certificate.server_config().map_err(Failure::new)?;
+        let stop = self.stop.child_token();
+        let serving = listener::serve(
+            bound,
+            tls,
+            Arc::new(service),
+            self.tasks.clone(),
+            stop.clone(),
+        );
+        self.tasks.spawn(serving);
+        let described = Described {
+            port,
+            certificate_pem: certificate.pem().to_owned(),
+        };
+        Ok(Serving { described, stop })
+    }
+}

@@ -1,0 +1,145 @@
+//! What ends what: the gateway's word, the roster, and streams that are refused.
+
+use std::sync::Arc;
+
+use adit_proto::Reason;
+use adit_proto::id::SessionId;
+use adit_proto::target::{Name, Target};
+use adit_proto::wire::link::Kube;
+use adit_proto::wire::link::stream_header::Kind;
+use adit_transport::cid::RouteId;
+use adit_transport::stream::LinkStream;
+use futures_util::future::BoxFuture;
+use tokio_util::sync::CancellationToken;
+
+use crate::control::Heard;
+use crate::exit::Failure;
+use crate::kube::carry::{Opened, Streams};
+use crate::kube::token::Entitled;
+use crate::link::Links;
+use crate::roster::Followed;
+use crate::session::{Session, Sessions};
+
+/// Hears what the gateway says about sessions.
+#[derive(Debug)]
+pub(super) struct Ears {
+    sessions: Arc<Sessions>,
+    links: Arc<Links>,
+}
+
+impl Ears {
+    pub(super) fn new(sessions: Arc<Sessions>, links: Arc<Links>) -> Self {
+        Self { sessions, links }
+    }
+}
+
+impl Heard for Ears {
+    fn sessions(&self) -> Vec<SessionId> {
+        self.sessions
+            .held()
+            .iter()
+            .map(|session| session.id)
+            .collect()
+    }
+
+    fn routes(&self) -> Vec<RouteId> {
+        self.links.routes()
+    }
+
+    fn session_ended(&self, session: &str, reason: Reason, detail: &str) {
+        tracing::info!(session.id = session, %reason, detail, "A session has ended.");
+        if let Ok(session) = session.parse() {
+            self.sessions.forget(session);
+        }
+    }
+}
+
+/// Ends sessions and links to whom the roster trusts no more, for as long as the profile is at work.
+pub(super) async fn judge(
+    roster: Arc<Followed>,
+    sessions: Arc<Sessions>,
+    links: Arc<Links>,
+    stop: CancellationToken,
+) {
+    let mut changes = roster.watch();
+    loop {
+        let changed = tokio::select! {
+            changed = changes.changed() => changed,
+            () = stop.cancelled() => return,
+        };
+        if changed.is_err() {
+            return;
+        }
+        sessions.judge_by_roster();
+        links.judge_by_roster();
+    }
+}
+
+/// Opens a stream; a session whose connector is gone is opened anew, once.
+pub(super) async fn stream(
+    sessions: &Sessions,
+    links: &Links,
+    target: &Target,
+    kind: Kind,
+) -> Result<(LinkStream, Session), Failure> {
+    let session = sessions.get(target).await?;
+    let refused = match links.stream(&session, kind.clone()).await {
+        Ok(stream) => return Ok((stream, session)),
+        Err(failure) if failure.reason() == Some(Reason::TargetOffline) => failure,
+        Err(failure) => return Err(failure),
+    };
+    tracing::info!(
+        "A connector is gone ({}); opening another session.",
+        refused.message
+    );
+    sessions.forget(session.id);
+    let session = sessions.get(target).await?;
+    let stream = links.stream(&session, kind).await?;
+    Ok((stream, session))
+}
+
+/// Streams of the local Kubernetes endpoint.
+#[derive(Debug)]
+pub(super) struct ToClusters {
+    sessions: Arc<Sessions>,
+    links: Arc<Links>,
+}
+
+impl ToClusters {
+    pub(super) fn new(sessions: Arc<Sessions>, links: Arc<Links>) -> Self {
+        Self { sessions, links }
+    }
+}
+
+impl Streams for ToClusters {
+    fn open<'a>(&'a self, entitled: &'a Entitled) -> BoxFuture<'a, Result<Opened, Failure>> {
+        Box::pin(async {
+            let target = Target::Cluster(entitled.cluster().clone());
+            let kind = Kind::Kube(Kube {});
+            let (stream, session) = stream(&self.sessions, &self.links, &target, kind).await?;
+            let end = stream.end();
+            Ok(Opened {
+                io: Box::new(stream),
+                body_complete: Box::new(move || end.body_complete()),
+                over: session.over,
+            })
+        })
+    }
+
+    fn refused(&self, cluster: &Name, reason: Reason) {
+        let over = matches!(
+            reason,
+            Reason::SessionExpired
+                | Reason::SessionIdle
+                | Reason::SessionRevoked
+                | Reason::LeaseExpired
+                | Reason::TargetOffline
+        );
+        let target = Target::Cluster(cluster.clone());
+        for session in self.sessions.held() {
+            if over && session.target == target {
+                self.sessions.forget(session.id);
+            }
+        }
+    }
+}
