@@ -156,14 +156,18 @@ impl Roster {
     /// What [`Roster::append`] would do, and that the body's time is near `now`: what a gateway asks before it stores.
     ///
     /// # Errors
-    /// Those of [`Roster::append`]; [`StatementError::ClockSkew`] for a body more than five minutes off, and
-    /// [`StatementError::TouchExpired`] for one with a touch that is more than ten minutes old.
+    /// Those of [`Roster::append`]; [`StatementError::ClockSkew`] for a body more than five minutes off,
+    /// [`StatementError::TouchExpired`] for one with a touch that is more than ten minutes old, and
+    /// [`StatementError::KindUnknown`] for a kind that readers may skip: whoever orders the log has to judge it.
     pub fn check(
         &self,
         statement: &Statement,
         now: UnixMillis,
     ) -> Result<Appended, StatementError> {
         let judged = self.judge(statement)?;
+        if judged.kind.is_none() {
+            return Err(StatementError::KindUnknown(statement.kind));
+        }
         if let Some((_, stated)) = judged.body {
             if stated > now.after(append::SKEW) {
                 return Err(StatementError::ClockSkew);

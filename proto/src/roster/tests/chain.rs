@@ -114,6 +114,8 @@ fn s1_kinds_from_0x8000_are_skipped_but_chained_signed_and_dated() {
     );
     let hash = crate::statement::hash_of(&log.genesis(), &skipped).unwrap();
     skipped.signature = log.admin.device.sign(&hash);
+    let error = log.roster.check(&skipped, log.now).unwrap_err();
+    assert_eq!(error, StatementError::KindUnknown(0x8001));
     let appended = log.roster.append(&skipped).unwrap();
     assert_eq!((appended.number, appended.kind), (2, None));
     log.set_policy("permit");
