@@ -1,5 +1,7 @@
 //! Wiring: the one place where the parts of a gateway meet.
 
+mod run;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
 use crate::broker::{self, Broker};
+use crate::ceremony::{self, Ceremonies};
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::control::{Control, EnrolHandler};
@@ -27,6 +30,8 @@ use crate::state::{Keys, StateDir, StateError};
 use crate::store::deployment::Entry;
 use crate::store::{Store, StoreError};
 use crate::suspension::Suspensions;
+
+pub use run::{RunError, run};
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -146,6 +151,7 @@ async fn assemble_from(
     }));
     let (log, denials) = (Arc::clone(&roster), Arc::clone(&suspensions));
     let (reader, readings) = Reader::new(store.clone(), log, denials);
+    let ceremonies = Arc::new(ceremonies(&config, &store, &clock, &entropy));
     let services = Services {
         config,
         clock,
@@ -158,6 +164,7 @@ async fn assemble_from(
         policies,
         registry,
         broker,
+        ceremonies,
         tasks,
     };
     Ok(Assembled {
@@ -228,6 +235,16 @@ impl Assembled {
         services.store.close().await;
         Ok(())
     }
+}
+
+fn ceremonies(config: &Config, store: &Store, clock: &Clock, entropy: &Entropy) -> Ceremonies {
+    let settings = ceremony::Settings {
+        origin: config.public.origin(),
+        ceremony: config.lives.ceremony,
+        sign_in: config.lives.sign_in,
+        software_authenticator: config.insecure_software_authenticator,
+    };
+    Ceremonies::new(store.clone(), clock.clone(), entropy.clone(), settings)
 }
 
 /// What a genesis must say to be this gateway's.

@@ -34,7 +34,7 @@ use tokio::sync::watch;
 
 pub use answer::Registered;
 pub use begin::{Begun, RegisterAsk};
-pub use callback::{Callback, CallbackError};
+pub use callback::{Callback, CallbackError, CallbackState};
 pub use id::{CeremonyId, CeremonyIdError};
 pub use record::{Kind, Next, Page, Shown};
 pub use relying_party::{KnownPasskey, WebauthnRefusal};

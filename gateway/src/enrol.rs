@@ -24,15 +24,19 @@ use std::time::Duration;
 use adit_proto::Reason;
 use adit_proto::assertion::RelyingParty;
 use adit_proto::frame::FrameError;
-use adit_proto::key::PublicKey;
+use adit_proto::key::{InvitationPublicKey, PublicKey};
 use adit_proto::wire::enrol::{EnrolRefused, frame::Message};
+use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use crate::audit::Audit;
 use crate::ceremony::{Ceremonies, CeremonyError};
 use crate::clock::{Clock, Entropy};
+use crate::control::{EnrolHandler, Stranger};
+use crate::registry::close;
 use crate::roster_log::{AppendError, RosterLog, TurnError};
+use crate::store::deployment::Entry;
 use crate::store::{Store, StoreError};
 use enrolling::Knocked;
 use stream::Stream;
@@ -211,6 +215,12 @@ pub struct Enrolments {
 }
 
 impl Enrolments {
+    /// The key of the first invitation, if `init` made one.
+    async fn first_invitation(&self) -> Result<Option<InvitationPublicKey>, StoreError> {
+        let held = self.store.deployment::<32>(Entry::FirstInvitation).await?;
+        Ok(held.and_then(|bytes| InvitationPublicKey::from_bytes(&bytes).ok()))
+    }
+
     /// Serves one connection: takes its first stream and goes through the enrolment.
     ///
     /// # Errors
@@ -274,6 +284,35 @@ impl Enrolments {
         let registered = proven.register(stream, trail).await?;
         let placed = registered.place(stream, trail).await?;
         placed.store(stream, trail).await
+    }
+}
+
+/// Serves strangers of the control plane with the enrolments.
+#[derive(Clone, Debug)]
+pub struct Enrolling(Arc<Enrolments>);
+
+impl Enrolling {
+    /// Serves with `enrolments`.
+    #[must_use]
+    pub fn new(enrolments: Enrolments) -> Self {
+        Self(Arc::new(enrolments))
+    }
+}
+
+impl EnrolHandler for Enrolling {
+    fn enrol(&self, stranger: Stranger) -> BoxFuture<'static, ()> {
+        let enrolments = Arc::clone(&self.0);
+        Box::pin(async move {
+            let reason = match Box::pin(enrolments.serve(&stranger.connection)).await {
+                Ok(()) => None,
+                Err(error) => Some(error.reason()),
+            };
+            match reason {
+                // The client has what it came for.
+                None => stranger.connection.close(0_u32.into(), b""),
+                Some(reason) => close(&stranger.connection, reason),
+            }
+        })
     }
 }
 

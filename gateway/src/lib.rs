@@ -1,5 +1,6 @@
 //! The gateway of Adit: policy decision point, mailbox and blind relay.
 
+pub mod api;
 pub mod app;
 pub mod audit;
 pub mod broker;

@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use crate::audit::Audit;
 use crate::broker::{Broker, Denied};
 use crate::caller::{Caller, Identity, Party};
+use crate::ceremony::Ceremonies;
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::policy_in_force::Policies;
@@ -45,6 +46,8 @@ pub struct Services {
     pub registry: Arc<Registry>,
     /// Sessions.
     pub broker: Arc<Broker>,
+    /// What people do in the browser.
+    pub ceremonies: Arc<Ceremonies>,
     /// Owner of tasks that outlive a call.
     pub tasks: TaskTracker,
 }

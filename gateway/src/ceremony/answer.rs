@@ -120,9 +120,10 @@ impl Ceremonies {
                 ))
             }
             Subject::SignIn {
-                sign_in,
                 request,
                 port,
+                state,
+                ..
             } => {
                 let sent = library.asserted(&detail.state, answer)?;
                 let evidence = SignInEvidence {
@@ -133,7 +134,8 @@ impl Ceremonies {
                 let sent = evidence.assertion.ok_or(CeremonyError::Record)?;
                 let code = URL_SAFE_NO_PAD.encode(self.entropy.bytes::<32>());
                 let callback = Callback::at(*port).ok_or(CeremonyError::Record)?;
-                let next = Next::Go(callback.with(&code, sign_in));
+                let state = state.parse().map_err(|_| CeremonyError::Record)?;
+                let next = Next::Go(callback.with(&code, &state));
                 let code_hash = sha256(code.as_bytes()).to_vec();
                 Ok((
                     Outcome::SignedIn {
@@ -268,6 +270,26 @@ impl Ceremonies {
         deadline: Instant,
     ) -> Result<Assertion, CeremonyError> {
         Self::touched(self.outcome(id, deadline).await?)
+    }
+
+    /// As [`Ceremonies::touch`], for a touch that `device` asked for.
+    ///
+    /// # Errors
+    /// As [`Ceremonies::registration`]; [`CeremonyError::Gone`] for a touch of another device.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the outcome stays in the store.
+    pub async fn touch_of(
+        &self,
+        id: CeremonyId,
+        device: Fingerprint,
+        deadline: Instant,
+    ) -> Result<Assertion, CeremonyError> {
+        let row = self.store.ceremony(&id.to_string(), self.now()).await;
+        if row.map_err(gone)?.device != device.0 {
+            return Err(CeremonyError::Gone);
+        }
+        self.touch(id, deadline).await
     }
 
     async fn outcome(&self, id: CeremonyId, deadline: Instant) -> Result<Outcome, CeremonyError> {

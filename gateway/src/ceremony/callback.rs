@@ -6,10 +6,36 @@ use std::str::FromStr;
 const BEFORE: &str = "http://127.0.0.1:";
 const AFTER: &str = "/callback";
 
-/// A text that is not exactly `http://127.0.0.1:PORT/callback`.
+/// A text that is not exactly `http://127.0.0.1:PORT/callback`, or no state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a callback is exactly http://127.0.0.1:PORT/callback")]
+#[error(
+    "a callback is exactly http://127.0.0.1:PORT/callback, its state 16 to 64 characters of base64url"
+)]
 pub struct CallbackError;
+
+/// Lengths of a state: from 96 bits to more than any client needs.
+const STATE: std::ops::RangeInclusive<usize> = 16..=64;
+
+/// What the agent knows its own callback by: random text of its making, shown to nobody but its own port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallbackState(String);
+
+impl fmt::Display for CallbackState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for CallbackState {
+    type Err = CallbackError;
+
+    fn from_str(text: &str) -> Result<Self, CallbackError> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        (STATE.contains(&text.len()) && text.bytes().all(plain))
+            .then(|| Self(text.to_owned()))
+            .ok_or(CallbackError)
+    }
+}
 
 /// The agent's callback. Only the port is kept, so no text of a client ever becomes an address of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +56,7 @@ impl Callback {
 
     /// The address with its two parameters, both made of characters that need no escape.
     #[must_use]
-    pub fn with(self, code: &str, state: impl fmt::Display) -> String {
+    pub fn with(self, code: &str, state: &CallbackState) -> String {
         format!("{self}?code={code}&state={state}")
     }
 }
@@ -95,7 +121,26 @@ mod tests {
     #[test]
     fn the_parameters_follow_the_address() {
         let callback = Callback::at(80).unwrap();
-        let address = callback.with("abc", "sgn_1");
-        assert_eq!(address, "http://127.0.0.1:80/callback?code=abc&state=sgn_1");
+        let state = "0123456789abcdef".parse().unwrap();
+        let address = callback.with("abc", &state);
+        assert_eq!(
+            address,
+            "http://127.0.0.1:80/callback?code=abc&state=0123456789abcdef"
+        );
+    }
+
+    #[test]
+    fn h17_a_state_cannot_add_to_the_address() {
+        let long = "x".repeat(65);
+        for bad in [
+            "",
+            "short",
+            "0123456789abcde&",
+            "0123456789abcde#",
+            "0123456789abcde\n",
+            &long,
+        ] {
+            assert!(bad.parse::<CallbackState>().is_err(), "{bad:?}");
+        }
     }
 }

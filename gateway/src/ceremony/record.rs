@@ -57,6 +57,8 @@ pub(super) enum Subject {
         #[serde(with = "bytes")]
         request: Vec<u8>,
         port: u16,
+        /// The agent's own, shown to its port again.
+        state: String,
     },
     Touch {
         passkeys: Vec<StoredPasskey>,

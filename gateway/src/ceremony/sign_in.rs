@@ -6,6 +6,7 @@
 
 use std::net::IpAddr;
 
+use adit_proto::Reason;
 use adit_proto::id::SignInId;
 use adit_proto::key::PublicKey;
 use adit_proto::label::{Hash, sha256};
@@ -19,7 +20,7 @@ use super::answer::{gone, read};
 use super::begin::{Ask, detail};
 use super::record::{Detail, Outcome, Shown, Subject};
 use super::relying_party::{Ceremonial, KnownPasskey};
-use super::{Callback, Ceremonies, CeremonyError, CeremonyId};
+use super::{Callback, CallbackState, Ceremonies, CeremonyError, CeremonyId};
 use crate::store::sign_ins::SignIn;
 
 /// Length of a PKCE verifier (RFC 7636, section 4.1).
@@ -32,6 +33,8 @@ pub struct SignInAsk {
     pub pkce_challenge: Hash,
     /// Where the page returns to.
     pub callback: Callback,
+    /// What the agent knows its callback by.
+    pub state: CallbackState,
     /// A tab of this device that goes on to this sign-in.
     pub tab: Option<CeremonyId>,
     /// Where the gateway sees the device.
@@ -41,7 +44,7 @@ pub struct SignInAsk {
 /// A sign-in that waits for a browser.
 #[derive(Clone, Debug)]
 pub struct BegunSignIn {
-    /// What it is called when it is finished; also `state` of the callback.
+    /// What it is called when it is finished.
     pub id: SignInId,
     /// The page to open.
     pub url: String,
@@ -109,6 +112,7 @@ impl Ceremonies {
             sign_in: id.to_string(),
             request: bytes,
             port: ask.callback.port(),
+            state: ask.state.to_string(),
         };
         let ceremony = self.new_id();
         let ask_row = Ask {
@@ -179,6 +183,17 @@ impl Ceremonies {
         };
         self.store.add_sign_in(&sign_in).await?;
         Ok(sign_in)
+    }
+
+    /// Whether a stored sign-in still holds by the roster and the clock.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn holds(&self, roster: &Roster, device: &Device, sign_in: &SignIn) -> Result<(), Reason> {
+        match self.verify(&sign_in.evidence, roster, &device.key, self.now()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.reason()),
+        }
     }
 
     /// Judges evidence as every connector will.

@@ -28,23 +28,23 @@ pub(super) enum Admission {
 }
 
 /// An invitation key that is known here. What follows costs something, so nothing else gets so far.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Known {
     Genesis,
-    Invitation(Box<adit_proto::roster::Invitation>),
+    Invitation,
 }
 
 /// Looks a key up, and does nothing else.
 pub(super) fn look_up(
     roster: Option<&Roster>,
-    first: Option<&[u8; 32]>,
+    first: Option<&InvitationPublicKey>,
     key: &InvitationPublicKey,
 ) -> Result<Known, EnrolError> {
     let known = match roster {
-        None => (first == Some(key.as_bytes())).then_some(Known::Genesis),
+        None => (first == Some(key)).then_some(Known::Genesis),
         Some(roster) => roster
             .invitation_by_key(&key.fingerprint())
-            .map(|found| Known::Invitation(Box::new(found.clone()))),
+            .map(|_| Known::Invitation),
     };
     known.ok_or(EnrolError::UnknownInvitation)
 }
@@ -53,32 +53,24 @@ pub(super) fn look_up(
 pub(super) fn judge(
     known: Known,
     roster: Option<&Roster>,
-    device: &Fingerprint,
+    (key, device): (&InvitationPublicKey, &Fingerprint),
     now: UnixMillis,
 ) -> Result<Admission, EnrolError> {
-    let invitation = match known {
-        Known::Genesis => return Ok(Admission::Genesis),
-        Known::Invitation(invitation) => invitation,
+    let roster = match (known, roster) {
+        (Known::Genesis, None) => return Ok(Admission::Genesis),
+        (Known::Genesis, Some(_)) => return Err(EnrolError::UnknownInvitation),
+        (Known::Invitation, roster) => roster.ok_or(EnrolError::UnknownInvitation)?,
     };
-    let again = |what: &str| {
+    let again = |what: String| {
         let detail = format!("{what}: ask an admin for a new one");
         EnrolError::refused(Reason::EvidenceInvalid, detail)
     };
-    let roster = roster.ok_or_else(|| again("the invitation is not of this gateway"))?;
-    if invitation.used.is_some() {
-        return Err(again("the invitation was used before"));
-    }
-    let signer = roster.device(invitation.signer);
-    let stands = signer.is_some_and(|it| roster.active_device(&it.key.fingerprint()).is_ok());
-    if invitation.revoked.is_some() || !stands {
-        return Err(again("the invitation was revoked"));
-    }
-    if invitation.expires <= now {
-        return Err(again("the invitation has expired"));
-    }
+    let invitation = roster
+        .usable_invitation(&key.fingerprint(), now)
+        .map_err(|error| again(error.to_string()))?;
     let user = roster
         .active_user(invitation.user)
-        .ok_or_else(|| again("the user whom the invitation names was revoked"))?;
+        .ok_or_else(|| again("the user whom the invitation names was revoked".to_owned()))?;
     if invitation.admits != Admits::Both {
         let detail =
             "this version enrols a device together with a passkey: ask for an invitation for both";

@@ -17,7 +17,6 @@ use super::placing::Registered;
 use super::stream::Stream;
 use super::{EnrolError, Enrolments, Peer, Trail};
 use crate::ceremony::{Begun, RegisterAsk};
-use crate::store::deployment::Entry;
 
 /// Longest fact about a device, in characters. It is shown on a page.
 const FACT_MAX: usize = 64;
@@ -73,26 +72,17 @@ impl<'a> Knocked<'a> {
         let key = InvitationPublicKey::from_bytes(&start.invitation_key)
             .map_err(|_| EnrolError::UnknownInvitation)?;
         let roster = self.enrolments.roster.snapshot();
-        let first: Option<[u8; 32]> = match roster {
+        let first = match &roster {
             Some(_) => None,
-            None => {
-                self.enrolments
-                    .store
-                    .deployment(Entry::FirstInvitation)
-                    .await?
-            }
+            None => self.enrolments.first_invitation().await?,
         };
         let known = look_up(roster.as_deref(), first.as_ref(), &key)?;
         check_start(&start, &key, &self.peer)?;
         let device_name = name_of(&start);
         trail.device_name.clone_from(&device_name);
         let device = self.peer.key.fingerprint();
-        let admission = judge(
-            known,
-            roster.as_deref(),
-            &device,
-            self.enrolments.clock.now(),
-        )?;
+        let now = self.enrolments.clock.now();
+        let admission = judge(known, roster.as_deref(), (&key, &device), now)?;
         if let Admission::User {
             invitation,
             user,

@@ -85,10 +85,31 @@ impl<'a> Registered<'a> {
                 return Ok(number);
             };
             number = last.number.saturating_add(1);
-            let statements = page.iter().map(client_view).collect();
+            let statements = page.iter().map(|it| self.shown(it)).collect();
             stream
                 .write(Message::Chain(EnrolChain { statements }))
                 .await?;
+        }
+    }
+
+    /// A statement as this client gets it: the one with its own invitation in full, of which it learns what it may sign.
+    fn shown(&self, statement: &Statement) -> Statement {
+        let invitation = match &self.proven.started.admission {
+            Admission::User { invitation, .. } => invitation.to_string(),
+            Admission::Genesis => return client_view(statement),
+        };
+        let Some(Content::Body(bytes)) = &statement.content else {
+            return client_view(statement);
+        };
+        let own = Kind::try_from(statement.kind) == Ok(Kind::Invitation)
+            && Body::decode(&bytes[..]).is_ok_and(|body| {
+                let mut invitations = body.invitations.iter();
+                invitations.any(|it| it.invitation_id == invitation)
+            });
+        if own {
+            statement.clone()
+        } else {
+            client_view(statement)
         }
     }
 

@@ -265,6 +265,13 @@ impl Roster {
         newest
     }
 
+    /// The digest of a policy by its number, in force or not.
+    #[must_use]
+    pub fn policy_digest_of(&self, number: u64) -> Option<&Hash> {
+        let place = usize::try_from(number.checked_sub(1)?).ok()?;
+        self.members.policies.get(place).map(|it| &it.digest)
+    }
+
     /// The number that the next policy has.
     #[must_use]
     pub fn next_policy_number(&self) -> u64 {

@@ -24,6 +24,7 @@ fn ask() -> SignInAsk {
     SignInAsk {
         pkce_challenge: sha256(VERIFIER.as_bytes()),
         callback: "http://127.0.0.1:4711/callback".parse().unwrap(),
+        state: "0123456789abcdef".parse().unwrap(),
         tab: None,
         source: "192.0.2.1".parse().unwrap(),
     }
@@ -60,7 +61,7 @@ async fn code_of(ceremonies: &Ceremonies, roster: &Roster, ann: &Person) -> Fini
         .strip_prefix("http://127.0.0.1:4711/callback?code=")
         .unwrap();
     let (code, state) = rest.split_once("&state=").unwrap();
-    assert_eq!(state, begun.id.to_string());
+    assert_eq!(state, "0123456789abcdef");
     Finish {
         id: begun.id,
         code: code.to_owned(),

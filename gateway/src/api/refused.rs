@@ -1,0 +1,132 @@
+//! Refusals of the API: a reason, and a sentence for who called.
+
+use adit_proto::Reason;
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+
+use crate::broker::Denied;
+use crate::ceremony::CeremonyError;
+use crate::refusal::Refused;
+use crate::roster_log::{AppendError, TurnError};
+use crate::store::StoreError;
+
+/// What is said where there is nothing particular to say.
+const SENTENCES: &[(Reason, &str)] = &[
+    (Reason::SignInRequired, "nobody is signed in on this device"),
+    (
+        Reason::SignInExpired,
+        "the sign-in on this device has ended",
+    ),
+    (
+        Reason::UnknownOrForbidden,
+        "there is no such thing, or you may not see it",
+    ),
+    (Reason::RequestMalformed, "the request cannot be read"),
+    (Reason::DeviceUnknown, "this device is not in the roster"),
+    (Reason::DeviceSuspended, "this device is suspended"),
+    (Reason::DeviceRevoked, "this device was revoked"),
+];
+
+/// Why a call is refused. Nothing of what is inside the gateway is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    reason: Reason,
+    message: String,
+}
+
+impl Refusal {
+    /// With the reason's own sentence.
+    #[must_use]
+    pub fn of(reason: Reason) -> Self {
+        let known = SENTENCES.iter().find(|(known, _)| *known == reason);
+        let message = known.map_or(reason.as_str(), |(_, sentence)| sentence);
+        Self::with(reason, message)
+    }
+
+    /// With a sentence.
+    #[must_use]
+    pub fn with(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+        }
+    }
+
+    /// The request cannot be read, and why.
+    #[must_use]
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self::with(Reason::RequestMalformed, message)
+    }
+
+    /// The reason.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.reason.http_status());
+        let body = Refused::new(self.reason, self.message);
+        (status.unwrap_or(StatusCode::FORBIDDEN), Json(body)).into_response()
+    }
+}
+
+impl From<Denied> for Refusal {
+    fn from(denied: Denied) -> Self {
+        Self::with(denied.reason, denied.detail)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        if matches!(error, StoreError::Missing { .. }) {
+            return Self::of(Reason::UnknownOrForbidden);
+        }
+        if let StoreError::Value { column, limit } = error {
+            return Self::malformed(format!("{column} is longer than {limit} bytes"));
+        }
+        let error = &error as &dyn std::error::Error;
+        tracing::warn!(error, "the store did not answer a call of the API");
+        Self::with(
+            Reason::GatewayUnreachable,
+            "the gateway's store does not answer",
+        )
+    }
+}
+
+impl From<CeremonyError> for Refusal {
+    fn from(error: CeremonyError) -> Self {
+        if let CeremonyError::Store(error) = error {
+            return error.into();
+        }
+        Self::with(error.reason(), error.to_string())
+    }
+}
+
+impl From<TurnError> for Refusal {
+    fn from(error: TurnError) -> Self {
+        Self::with(error.reason(), error.to_string())
+    }
+}
+
+impl From<AppendError> for Refusal {
+    fn from(error: AppendError) -> Self {
+        let message = match &error {
+            AppendError::Refused(cause) => cause.to_string(),
+            AppendError::Store(_) => "the gateway's store does not answer".to_owned(),
+            AppendError::Late
+            | AppendError::Foreign(_)
+            | AppendError::PolicyUnknown
+            | AppendError::Raced => error.to_string(),
+        };
+        Self::with(error.reason(), message)
+    }
+}
+
+/// A path or method that is not declared.
+pub(super) async fn no_such_route() -> Refusal {
+    Refusal::with(Reason::RequestUnsupported, "this version has no such call")
+}

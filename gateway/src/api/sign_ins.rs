@@ -1,0 +1,148 @@
+//! Sign-ins: begun and finished on the same device's connection.
+
+use adit_proto::id::SignInId;
+use adit_proto::wire::audit::SignIn as SignInEvent;
+use adit_proto::wire::audit::record::Event;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::input::{Body, Named, pkce};
+use super::refused::Refusal;
+use super::role::{Enrolled, SignedIn};
+use crate::ceremony::{Finish, SignInAsk};
+use crate::refusal::Refused;
+use crate::services::Services;
+use crate::store::sign_ins::SignIn;
+
+/// What begins a sign-in.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct Begin {
+    /// SHA-256 of the PKCE verifier, base64url without padding.
+    pkce_challenge: String,
+    /// Exactly `http://127.0.0.1:PORT/callback`.
+    callback: String,
+    /// What the agent knows its callback by: 16 to 64 characters of base64url.
+    state: String,
+    /// A tab of this device that goes on to the sign-in.
+    ceremony_id: Option<String>,
+}
+
+/// A sign-in that waits for the browser.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Begun {
+    sign_in_id: String,
+    /// The page to open.
+    url: String,
+    /// What page and terminal both show.
+    matching_code: String,
+    expires_ms: u64,
+}
+
+/// What finishes a sign-in.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct FinishWith {
+    /// The one-time code of the callback.
+    code: String,
+    /// The PKCE verifier.
+    verifier: String,
+}
+
+/// A finished sign-in.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Finished {
+    sign_in: SignInSeen,
+}
+
+/// A sign-in that holds.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SignInSeen {
+    id: String,
+    expires_ms: u64,
+    passkey_id: String,
+}
+
+impl From<&SignIn> for SignInSeen {
+    fn from(sign_in: &SignIn) -> Self {
+        Self {
+            id: sign_in.id.to_string(),
+            expires_ms: sign_in.expires.0,
+            passkey_id: sign_in.passkey.to_string(),
+        }
+    }
+}
+
+/// Begins a sign-in of the device's owner.
+#[utoipa::path(post, path = "/v1/sign-ins", request_body = Begin,
+    responses((status = 200, body = Begun), (status = 400, body = Refused), (status = 403, body = Refused)))]
+pub(super) async fn begin(
+    State(services): State<Services>,
+    enrolled: Enrolled,
+    Body(asked): Body<Begin>,
+) -> Result<Json<Begun>, Refusal> {
+    let malformed = |error: &dyn std::fmt::Display| Refusal::malformed(error.to_string());
+    let tab = asked.ceremony_id.as_deref().map(str::parse).transpose();
+    let ask = SignInAsk {
+        pkce_challenge: pkce("pkce_challenge", &asked.pkce_challenge)?,
+        callback: asked.callback.parse().map_err(|error| malformed(&error))?,
+        state: asked.state.parse().map_err(|error| malformed(&error))?,
+        tab: tab.map_err(|error| malformed(&error))?,
+        source: enrolled.caller().source.ip().to_canonical(),
+    };
+    let begun = services
+        .ceremonies
+        .begin_sign_in(enrolled.roster(), enrolled.device(), ask)
+        .await?;
+    Ok(Json(Begun {
+        sign_in_id: begun.id.to_string(),
+        url: begun.url,
+        matching_code: begun.matching_code,
+        expires_ms: begun.expires.0,
+    }))
+}
+
+/// Finishes a sign-in with the code that came to the loopback port.
+#[utoipa::path(post, path = "/v1/sign-ins/{id}/finish", params(("id" = String, Path)), request_body = FinishWith,
+    responses((status = 200, body = Finished), (status = 400, body = Refused), (status = 403, body = Refused)))]
+pub(super) async fn finish(
+    State(services): State<Services>,
+    enrolled: Enrolled,
+    Named(id): Named<SignInId>,
+    Body(with): Body<FinishWith>,
+) -> Result<Json<Finished>, Refusal> {
+    let finish = Finish {
+        id,
+        code: with.code,
+        verifier: with.verifier,
+    };
+    let finished = services
+        .ceremonies
+        .finish_sign_in(enrolled.roster(), enrolled.device(), &finish)
+        .await;
+    let (passkey_id, reason) = match &finished {
+        Ok(sign_in) => (sign_in.passkey.to_string(), String::new()),
+        Err(error) => (String::new(), error.reason().to_string()),
+    };
+    let event = SignInEvent {
+        actor: Some(enrolled.actor()),
+        sign_in_id: id.to_string(),
+        passkey_id,
+        reason,
+    };
+    services.audit.note(Event::SignIn(event)).await;
+    let sign_in = SignInSeen::from(&finished?);
+    Ok(Json(Finished { sign_in }))
+}
+
+/// Signs out on this device: the sessions end with the sign-in.
+#[utoipa::path(delete, path = "/v1/sign-ins/current",
+    responses((status = 204), (status = 401, body = Refused)))]
+pub(super) async fn end(
+    State(services): State<Services>,
+    signed_in: SignedIn,
+) -> Result<StatusCode, Refusal> {
+    services.broker.end_sign_in(signed_in.sign_in().id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
