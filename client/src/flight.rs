@@ -49,16 +49,15 @@ where
     {
         let mut landed = {
             let mut running = self.running.lock();
-            match running.get(&key) {
-                Some(flight) => flight.subscribe(),
-                None => {
-                    let (sender, receiver) = watch::channel(None);
-                    let sender = Arc::new(sender);
-                    running.insert(key.clone(), sender.clone());
-                    self.tasks
-                        .spawn(fly(self.running.clone(), key, sender, begin()));
-                    receiver
-                }
+            if let Some(flight) = running.get(&key) {
+                flight.subscribe()
+            } else {
+                let (sender, receiver) = watch::channel(None);
+                let sender = Arc::new(sender);
+                running.insert(key.clone(), sender.clone());
+                self.tasks
+                    .spawn(fly(self.running.clone(), key, sender, begin()));
+                receiver
             }
         };
         let value = landed.wait_for(Option::is_some).await.ok()?;
@@ -145,16 +144,17 @@ mod tests {
         assert_eq!(flights.join("sign-in", begin).await, Some(2));
     }
 
+    struct Tell(Arc<Notify>);
+    impl Drop for Tell {
+        fn drop(&mut self) {
+            self.0.notify_one();
+        }
+    }
+
     #[tokio::test]
     async fn a_flight_that_nobody_waits_for_is_given_up_and_one_that_panics_is_forgotten() {
         let flights: Flights<_, u8> = Flights::new(TaskTracker::new());
         let dropped = Arc::new(Notify::new());
-        struct Tell(Arc<Notify>);
-        impl Drop for Tell {
-            fn drop(&mut self) {
-                self.0.notify_one();
-            }
-        }
         let tell = Tell(dropped.clone());
         let endless = || async move {
             let _tell = tell;

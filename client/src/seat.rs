@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adit_proto::Reason;
+use adit_proto::roster::Roster;
 use adit_proto::target::Target;
 use adit_proto::wire::link::stream_header::Kind;
-use adit_transport::key::{DeviceSigner, PrivateKey};
+use adit_transport::key::PrivateKey;
 use adit_transport::secret_file::Readers;
 use adit_transport::stream::{self, LinkStream};
 use futures_util::future::BoxFuture;
@@ -35,6 +36,7 @@ use crate::random;
 use crate::roster::Followed;
 use crate::session::{Session, Sessions};
 use crate::sign_in::{self, SignIn, Wanted};
+use crate::statement::Statements;
 use crate::talk::Talk;
 
 pub use credential::Credential;
@@ -51,12 +53,12 @@ pub struct Seat {
     name: ProfileName,
     profile: Profile,
     directory: PathBuf,
-    signer: Arc<dyn DeviceSigner>,
     control: Arc<Control>,
     roster: Arc<Followed>,
     sessions: Arc<Sessions>,
     links: Arc<Links>,
     sign_ins: Flights<(), Result<SignIn, Failure>>,
+    statements: Statements,
     talk: Talk,
     endpoint: Endpoint,
     tasks: TaskTracker,
@@ -129,18 +131,19 @@ impl Seat {
             stop.clone(),
         ));
         let streams = Arc::new(heard::ToClusters::new(sessions.clone(), links.clone()));
+        let statements = Statements::new(signer.clone(), profile.genesis);
         let endpoint = Endpoint::new(paths, name, streams, tasks.clone(), stop.clone());
         endpoint.open().await;
         Ok(Self {
             name: name.clone(),
             profile,
             directory,
-            signer,
             control,
             roster,
             sessions,
             links,
             sign_ins: Flights::new(tasks.clone()),
+            statements,
             talk: Talk::default(),
             endpoint,
             tasks,
@@ -164,12 +167,6 @@ impl Seat {
     #[must_use]
     pub fn directory(&self) -> &std::path::Path {
         &self.directory
-    }
-
-    /// The device key.
-    #[must_use]
-    pub fn signer(&self) -> Arc<dyn DeviceSigner> {
-        self.signer.clone()
     }
 
     /// The roster as it is followed.
@@ -208,17 +205,22 @@ impl Seat {
         self.links.count()
     }
 
-    /// Origins where the gateway's pages may be, by the roster.
+    /// Makes statements of the roster with the device key.
+    #[must_use]
+    pub fn statements(&self) -> &Statements {
+        &self.statements
+    }
+
+    /// The roster, as soon as there is one.
     ///
     /// # Errors
     /// [`Reason::RosterStale`] when no genesis statement has come yet.
-    pub async fn origins(&self) -> Result<Vec<String>, Failure> {
+    pub async fn founded(&self) -> Result<Arc<Roster>, Failure> {
         let roster = self.roster.wait_for(FIRST_STATEMENTS, |_| true);
         // That the gateway cannot be reached says more than that nothing came from it.
-        let roster = roster
+        roster
             .await
-            .map_err(|stale| self.control.trouble().unwrap_or(stale))?;
-        Ok(roster.relying_party().origins().to_vec())
+            .map_err(|stale| self.control.trouble().unwrap_or(stale))
     }
 
     /// Signs in, together with whoever does so already; what is said is said on.
@@ -234,7 +236,7 @@ impl Seat {
         tab: Option<&str>,
         talk: &Talk,
     ) -> Result<SignIn, Failure> {
-        let origins = self.origins().await?;
+        let origins = self.founded().await?.relying_party().origins().to_vec();
         let begin = || {
             self.talk.clear();
             let (api, talk) = (self.api(), self.talk.clone());

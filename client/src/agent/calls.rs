@@ -10,13 +10,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::protocol::{
-    AGENT, AgentStatus, ApiCall, CredentialCall, ForwardCall, SeatStatus, SignInCall, StopCall,
+    AGENT, AgentStatus, ApiCall, CredentialCall, ForwardCall, SeatStatus, SignInCall,
+    StatementsCall, StopCall,
 };
 use super::server::Agent;
 use crate::api::Api;
 use crate::exit::Failure;
 use crate::profile::ProfileName;
 use crate::seat::{Forward, Seat};
+use crate::statement::AgentDesk;
 use crate::talk::Talk;
 
 /// One call, about to be answered.
@@ -40,6 +42,7 @@ impl Call {
             "sign-out" => sign_out(&seat).await,
             "credential" => self.credential(&seat).await,
             "forward" => self.forward(seat).await,
+            "statements" => self.statements(&seat).await,
             "listener" => json_of(&seat.endpoint().described().await?),
             "move-listener" => json_of(&seat.endpoint().move_away().await?),
             "status" => json_of(&status(&seat).await),
@@ -100,6 +103,24 @@ impl Call {
         let asked: CredentialCall = self.read()?;
         let cluster = asked.cluster()?;
         json_of(&seat.credential(&cluster, &asked.caller, &self.talk).await?)
+    }
+
+    async fn statements(&self, seat: &Seat) -> Result<Value, Failure> {
+        let asked: StatementsCall = self.read()?;
+        let api = seat.api();
+        let propose = || async {
+            let desk = AgentDesk {
+                api: &api,
+                caller: &asked.caller,
+                directory: seat.directory(),
+                talk: &self.talk,
+                roster: seat.founded().await?,
+            };
+            seat.statements()
+                .propose(&asked.proposal, &desk, &self.talk)
+                .await
+        };
+        json_of(&seat.signed_in(&asked.caller, &self.talk, propose).await?)
     }
 
     async fn forward(self, seat: Arc<Seat>) -> Result<Value, Failure> {

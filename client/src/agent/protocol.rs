@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::browser::Caller;
 use crate::exit::Failure;
+use crate::statement::Proposal;
 
 /// The header of each answer that names the agent's program, by [`identity`].
 pub const IDENTITY_HEADER: &str = "adit-agent";
@@ -87,6 +88,15 @@ impl ForwardCall {
     pub fn target(&self) -> Result<Target, Failure> {
         self.target.parse().map_err(Failure::new)
     }
+}
+
+/// `statements`: makes statements of the roster.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StatementsCall {
+    /// What is proposed.
+    pub proposal: Proposal,
+    /// Who proposes and touches.
+    pub caller: Caller,
 }
 
 /// `-/stop`: ends the agent.

@@ -31,7 +31,7 @@ impl Reply {
     {
         let (sender, lines) = mpsc::channel(LINES);
         let mut said = talk.listen();
-        let task = tasks.spawn(async move {
+        let running = tasks.spawn(async move {
             let mut call = std::pin::pin!(call);
             let ended = loop {
                 tokio::select! {
@@ -46,7 +46,7 @@ impl Reply {
         });
         Self {
             lines,
-            _call: AbortOnDropHandle::new(task),
+            _call: AbortOnDropHandle::new(running),
         }
     }
 }

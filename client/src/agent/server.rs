@@ -92,7 +92,7 @@ impl Agent {
         }
     }
 
-    async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Reply> {
+    fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Reply> {
         let (talk, tasks) = (Talk::default(), self.tasks.clone());
         let identity = self.identity.clone();
         let call = self.call(request, talk.clone());
@@ -151,7 +151,7 @@ async fn connection(agent: Arc<Agent>, stream: UnixStream) {
     let stop = agent.stop.clone();
     let answer = service_fn(move |request| {
         let agent = agent.clone();
-        async move { Ok::<_, Infallible>(agent.answer(request).await) }
+        std::future::ready(Ok::<_, Infallible>(agent.answer(request)))
     });
     let served = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
     let mut served = std::pin::pin!(served);

@@ -57,20 +57,17 @@ async fn attempt(
 ) -> Result<(Arc<Party>, Connection), Failure> {
     let gateway = resolve(&dialler.profile.gateway).await?;
     let failed = |error: &dyn std::error::Error| Failure::new(error.to_string());
-    let party = match held {
-        Some(party) => party.clone(),
-        None => {
-            let config = PartyConfig {
-                gateway,
-                attachment: Attachment::Free,
-                signer: dialler.signer.clone(),
-                links_from: None,
-            };
-            let party = Party::new(config, &SystemRandom::new()).map_err(|error| failed(&error))?;
-            let party = Arc::new(party);
-            *held = Some(party.clone());
-            party
-        }
+    let party = if let Some(party) = held {
+        party.clone()
+    } else {
+        let config = PartyConfig {
+            gateway,
+            attachment: Attachment::Free,
+            signer: dialler.signer.clone(),
+            links_from: None,
+        };
+        let party = Party::new(config, &SystemRandom::new()).map_err(|error| failed(&error))?;
+        held.insert(Arc::new(party)).clone()
     };
     if party.gateway() != gateway {
         party.move_to(gateway).map_err(|error| failed(&error))?;

@@ -106,7 +106,7 @@ async fn speak(
     loop {
         tokio::select! {
             frame = ends.reader.read::<Frame>() => {
-                let frame = frame?.ok_or_else(|| Broken::Lost(FrameIoError::Truncated))?;
+                let frame = frame?.ok_or(Broken::Lost(FrameIoError::Truncated))?;
                 take(control, dialler, &party, frame)?;
             }
             Some(()) = nudges.recv() => say(&mut ends, Message::Probe(Probe {})).await?,

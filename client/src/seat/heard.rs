@@ -61,13 +61,13 @@ pub(super) async fn judge(
     links: Arc<Links>,
     stop: CancellationToken,
 ) {
-    let mut changes = roster.watch();
+    let mut statements = roster.watch();
     loop {
-        let changed = tokio::select! {
-            changed = changes.changed() => changed,
+        let told = tokio::select! {
+            told = statements.changed() => told,
             () = stop.cancelled() => return,
         };
-        if changed.is_err() {
+        if told.is_err() {
             return;
         }
         sessions.judge_by_roster();
