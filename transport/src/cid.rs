@@ -207,4 +207,17 @@ mod tests {
             );
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn u1_whatever_arrives_has_a_class_and_what_follows_the_connection_id_does_not_change_it(
+            datagram in proptest::collection::vec(proptest::num::u8::ANY, 0..64),
+            more in proptest::collection::vec(proptest::num::u8::ANY, 0..64),
+        ) {
+            let class = Class::of(&datagram);
+            if class != Class::Unroutable {
+                proptest::prop_assert_eq!(class, Class::of(&[datagram, more].concat()));
+            }
+        }
+    }
 }

@@ -260,4 +260,27 @@ mod tests {
         .concat();
         assert_eq!(datagram[..AUTHENTICATED_LEN], expected);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn every_message_reads_back(
+            kind in 1_u8..4,
+            route in 0_u64..1 << 63,
+            counter: u64,
+            token: [u8; TOKEN_LEN],
+        ) {
+            let (kind, route) = (Kind::from_code(kind).unwrap(), RouteId::from_bits(route | 1 << 63).unwrap());
+            let (key, message) = (BindKey::from_bytes(&[1; 32]), Message { kind, route, counter, token });
+            let datagram = message.encode(&key);
+            proptest::prop_assert_eq!(Unverified::decode(&datagram).unwrap().verify(&key), Some(message));
+        }
+
+        #[test]
+        fn u1_no_bytes_are_a_message_without_the_key(
+            datagram in proptest::collection::vec(proptest::num::u8::ANY, 0..2 * MESSAGE_LEN),
+        ) {
+            let verified = Unverified::decode(&datagram).and_then(|read| read.verify(&BindKey::from_bytes(&[1; 32])));
+            proptest::prop_assert_eq!(verified, None);
+        }
+    }
 }

@@ -20,7 +20,7 @@ const OPEN_ATTEMPTS: usize = 4;
 /// The pause between attempts at first, doubled each time.
 const PAUSE: Duration = Duration::from_millis(25);
 /// The longest pause while links still live: what a gateway that comes back waits for at most, besides one attempt.
-const PAUSE_EARLY: Duration = Duration::from_millis(250);
+const PAUSE_EARLY: Duration = Duration::from_millis(100);
 /// For how long links live without a gateway (one lease); then there is no hurry.
 const EARLY: Duration = Duration::from_mins(1);
 /// The longest pause after that.
