@@ -216,6 +216,16 @@ fn h9_authenticator_data_with_something_before_or_behind_are_refused() {
 }
 
 #[test]
+fn h3_a_registrations_authenticator_data_are_no_assertion() {
+    let error = refusal(|it| {
+        let cose_key = authenticator().cose_key().unwrap();
+        it.flags |= 0x40;
+        it.trailing = [&[9; 16][..], &[0, 2], b"id", &cose_key].concat();
+    });
+    assert_eq!(error, AssertionError::AuthenticatorData);
+}
+
+#[test]
 fn h9_client_data_that_are_no_json_are_refused() {
     let deep = "[".repeat(1000);
     let long = format!("{{\"type\":\"{}\"}}", "a".repeat(9000));
