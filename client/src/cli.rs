@@ -68,6 +68,8 @@ pub enum Command {
     Whoami,
     /// List the clusters that you may use
     Clusters,
+    /// List the services that you may use
+    Services,
     /// List your sessions, or end one
     Sessions(command::sessions::SessionsArgs),
     /// List your devices
@@ -101,6 +103,7 @@ impl Cli {
             Command::Status => command::status::run(global).await,
             Command::Whoami => command::whoami::run(global).await,
             Command::Clusters => command::clusters::run(global).await,
+            Command::Services => command::services::run(global).await,
             Command::Sessions(args) => args.run(global).await,
             Command::Devices => command::devices::run(global).await,
             Command::Forward(args) => args.run(global).await,

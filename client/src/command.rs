@@ -8,6 +8,7 @@ pub mod credential;
 pub mod devices;
 pub mod forward;
 pub mod login;
+pub mod services;
 pub mod sessions;
 pub mod status;
 pub mod version;

@@ -303,3 +303,6 @@ impl Seat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,7 +31,7 @@ impl SessionsArgs {
         }
         let answer = get(global, "/v1/sessions").await?;
         let columns = [
-            ("ID", "/session_id"),
+            ("ID", "/id"),
             ("TARGET", "/target"),
             ("EXPIRES_MS", "/expires_ms"),
         ];
