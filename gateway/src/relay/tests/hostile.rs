@@ -69,8 +69,9 @@ async fn a_pair_that_is_not_announced_is_dropped_and_counted() {
         matches!(dialled, Err(DialError::OutOfPatience)),
         "{dialled:?}"
     );
-    let counts = gateway.relay().counts();
-    assert!(counts.not_announced > 0, "{counts:?}");
+    let counts = || gateway.relay().counts();
+    until("a drop", || counts().not_announced > 0).await;
+    let counts = counts();
     assert_eq!((counts.forwarded, counts.unknown_source), (0, 0));
 }
 

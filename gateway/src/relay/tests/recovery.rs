@@ -26,7 +26,11 @@ async fn f1_a_busy_stream_goes_on_after_the_gateway_was_killed_and_started_again
         let receiving = async {
             receive(&mut receiver, 0..BEFORE).await;
             gateway.kill().await;
-            until("a silence", || sends.party.counts().held > before.held).await;
+            until("a silence that both ask about", || {
+                let nudges = [&client, &connector].map(|end| end.nudges.load(Relaxed));
+                sends.party.counts().held > before.held && nudges.iter().all(|times| *times > 0)
+            })
+            .await;
             gateway.start_again(Announcing::Everybody).await;
             receive(&mut receiver, BEFORE..CHUNKS).await;
             expect_end(&mut receiver).await;
@@ -48,10 +52,6 @@ async fn f1_a_busy_stream_goes_on_after_the_gateway_was_killed_and_started_again
     assert!(
         near.close_reason().is_none() && far.close_reason().is_none(),
         "the same link"
-    );
-    assert!(
-        client.nudges.load(Relaxed) > 0 && connector.nudges.load(Relaxed) > 0,
-        "both asked by themselves"
     );
     assert!(*client.registrations.borrow() >= 3 && *connector.registrations.borrow() >= 3);
 }
