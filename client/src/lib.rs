@@ -15,6 +15,7 @@ pub mod enrol;
 pub mod exit;
 pub mod flight;
 pub mod kube;
+pub mod kubeconfig;
 pub mod link;
 pub mod paths;
 pub mod private_file;
