@@ -1,3 +1,4 @@
 //! End-to-end tests on real parts.
 
 mod cluster;
+mod pages;

@@ -30,6 +30,8 @@ enum Stands {
     Busy,
     /// A ceremony with this id waits for its button.
     Waits(String),
+    /// The page says that something went wrong; the ceremony of this id may be tried again, if there is one.
+    Problem(String, Option<String>),
     /// The ceremonies are over.
     Over,
 }
@@ -82,7 +84,8 @@ impl Browser {
     /// When it cannot be within `bound`.
     pub fn press(&self, bound: Duration) -> Result<Seen> {
         let id = wait::until("a ceremony's button", bound, || match self.stands()? {
-            Stands::Waits(id) => Ok(Some(id)),
+            Stands::Waits(id) | Stands::Problem(_, Some(id)) => Ok(Some(id)),
+            Stands::Problem(text, None) => bail!("the page says: {text}"),
             Stands::Busy | Stands::Over => Ok(None),
         })?;
         self.press_now(&id)
@@ -97,6 +100,7 @@ impl Browser {
         wait::until("the end of the ceremonies", bound, || {
             match self.stands()? {
                 Stands::Over => return Ok(Some(())),
+                Stands::Problem(text, _) => bail!("the page says: {text}"),
                 Stands::Waits(id) if pressed.iter().all(|(known, _)| *known != id) => {
                     let seen = self.press_now(&id)?;
                     pressed.push((id, seen));
@@ -126,18 +130,14 @@ impl Browser {
              };",
         )?;
         let text = |name: &str| member(&state, name);
+        let id = Some(text("waits")).filter(|id| !id.is_empty());
         if !text("problem").is_empty() {
-            bail!("the page at {address} says: {}", text("problem"));
+            return Ok(Stands::Problem(text("problem"), id));
         }
         if state.get("over") == Some(&Value::Bool(true)) {
             return Ok(Stands::Over);
         }
-        let id = text("waits");
-        Ok(if id.is_empty() {
-            Stands::Busy
-        } else {
-            Stands::Waits(id)
-        })
+        Ok(id.map_or(Stands::Busy, Stands::Waits))
     }
 
     /// Reads the page of ceremony `id`, and presses its button as a person does: by the pointer.
