@@ -14,3 +14,6 @@ pub mod random;
 pub mod roster;
 pub mod service;
 pub mod session;
+
+#[cfg(test)]
+mod testing;

@@ -1,1 +1,262 @@
+//! C7 and C14: what a gateway that holds its database and its keys, and lies, can offer.
 
+use std::time::Duration;
+
+use adit_proto::roster::Subject;
+use adit_proto::testing::Person;
+use adit_proto::wire::control::Offer;
+use adit_proto::wire::identity::Assertion;
+
+use super::*;
+use crate::clock::Clock;
+use crate::testing::{World, later};
+
+/// The offer's fate without waiting for anything.
+fn verify(world: &World, offer: Offer) -> Result<Verified, Refusal> {
+    let now = world.clock.wall();
+    let known = world.book.known()?;
+    let bounds = &world.table.parts().bounds;
+    let claim = read(offer, bounds, now)?;
+    admit(&claim, &known, now)?;
+    decide(&claim, &known, bounds, now)
+}
+
+fn refused(world: &World, change: impl FnOnce(&mut Offer)) -> Reason {
+    let mut offer = world.annas_offer();
+    change(&mut offer);
+    verify(world, offer).unwrap_err().reason()
+}
+
+#[test]
+fn an_honest_offer_is_accepted_with_the_groups_of_policy_and_ceiling() {
+    let world = World::new();
+    let verified = verify(&world, world.annas_offer()).unwrap();
+    let assumed = verified.assumed.unwrap();
+    assert_eq!(assumed.groups().len(), 1);
+    assert_eq!(assumed.groups()[0].as_str(), "view");
+    assert_eq!(verified.permit.target().to_string(), "cluster/prod");
+    let service = world.offer(&world.anna, "service/prod/db");
+    assert!(verify(&world, service).unwrap().assumed.is_none());
+}
+
+#[test]
+fn c14_a_user_who_never_signed_in_is_refused() {
+    let world = World::new();
+    assert_eq!(refused(&world, |offer| offer.evidence = None), Reason::EvidenceInvalid);
+    assert_eq!(refused(&world, |offer| {
+        offer.evidence = Some(SignInEvidence::default());
+    }), Reason::EvidenceInvalid);
+}
+
+#[test]
+fn c14_another_users_assertion_is_refused() {
+    let mut world = World::new();
+    let bert = world.log.add_person("bert@example.com", &["devs"]);
+    world.deliver();
+    let berts = world.offer(&bert, "cluster/prod");
+    assert!(verify(&world, berts.clone()).is_ok());
+    // Bert's evidence under Anna's name and device.
+    assert_eq!(refused(&world, |offer| offer.evidence.clone_from(&berts.evidence)), Reason::EvidenceInvalid);
+    // Bert's passkey over a request that names Anna and her device.
+    let request = world.anna.sign_in_request(world.log.genesis(), world.clock.wall());
+    let forged = bert.sign_in(world.log.roster.relying_party(), &request);
+    assert_eq!(refused(&world, |offer| offer.evidence = Some(forged)), Reason::EvidenceInvalid);
+    // Anna's name over everything else of Bert's.
+    let mut annas = berts;
+    annas.user_id = world.anna.user.to_string();
+    assert_eq!(verify(&world, annas).unwrap_err().reason(), Reason::EvidenceInvalid);
+}
+
+#[test]
+fn c14_a_device_outside_the_roster_is_refused() {
+    let world = World::new();
+    let stranger = Person {
+        device: Person::new(world.anna.user, "anna@example.com", "localhost", world.clock.wall()).device,
+        ..world.anna.clone()
+    };
+    let offer = world.offer(&stranger, "cluster/prod");
+    assert_eq!(verify(&world, offer).unwrap_err().reason(), Reason::DeviceUnknown);
+}
+
+#[test]
+fn c14_a_device_of_another_user_is_refused() {
+    let mut world = World::new();
+    let bert = world.log.add_person("bert@example.com", &["devs"]);
+    world.deliver();
+    // Anna's passkey delegates to Bert's device, with everything else right.
+    let mixed = Person {
+        device: bert.device.clone(),
+        ..world.anna.clone()
+    };
+    let offer = world.offer(&mixed, "cluster/prod");
+    assert_eq!(verify(&world, offer).unwrap_err().reason(), Reason::EvidenceInvalid);
+}
+
+#[test]
+fn c14_an_altered_sign_in_is_refused_at_every_byte() {
+    let world = World::new();
+    let offer = world.annas_offer();
+    let length = offer.evidence.as_ref().unwrap().request.len();
+    for place in 0..length {
+        let mut altered = offer.clone();
+        altered.evidence.as_mut().unwrap().request[place] ^= 1;
+        assert!(verify(&world, altered).is_err(), "{place}");
+    }
+    for alter in [
+        |assertion: &mut Assertion| assertion.signature[8] ^= 1,
+        |assertion: &mut Assertion| assertion.client_data_json[20] ^= 1,
+        |assertion: &mut Assertion| assertion.authenticator_data[1] ^= 1,
+        |assertion: &mut Assertion| assertion.credential_id[0] ^= 1,
+    ] {
+        let mut altered = offer.clone();
+        alter(altered.evidence.as_mut().unwrap().assertion.as_mut().unwrap());
+        assert_eq!(verify(&world, altered).unwrap_err().reason(), Reason::EvidenceInvalid);
+    }
+}
+
+#[test]
+fn c14_a_sign_in_with_an_expiry_in_ten_years_ends_with_the_ceiling() {
+    let world = World::new();
+    let mut request = world.anna.sign_in_request(world.log.genesis(), world.clock.wall());
+    request.expires = later(request.issued, 24 * 3650);
+    let evidence = world.anna.sign_in(world.log.roster.relying_party(), &request);
+    let offer = |world: &World| Offer {
+        evidence: Some(evidence.clone()),
+        expires_ms: request.expires.0,
+        ..world.annas_offer()
+    };
+    let verified = verify(&world, offer(&world)).unwrap();
+    assert_eq!(verified.sign_in.expires(), later(request.issued, 24));
+    world.advance(Duration::from_hours(24));
+    assert_eq!(verify(&world, offer(&world)).unwrap_err().reason(), Reason::SignInExpired);
+}
+
+#[test]
+fn c14_groups_that_the_roster_does_not_give_are_refused() {
+    let world = World::new();
+    let reason = refused(&world, |offer| offer.groups.push("admins".to_owned()));
+    assert_eq!(reason, Reason::GroupAboveCeiling);
+}
+
+#[test]
+fn c14_groups_above_the_ceiling_are_refused() {
+    let world = World::new();
+    for group in ["system:masters", "cluster-admin"] {
+        let reason = refused(&world, |offer| offer.kube_groups.push(group.to_owned()));
+        assert_eq!(reason, Reason::GroupAboveCeiling);
+    }
+}
+
+#[test]
+fn c14_a_group_that_policy_gives_above_the_ceiling_is_not_assumed() {
+    let text = r#"
+permit(principal, action == Action::"connect", resource in Cluster::"prod");
+permit(principal, action == Action::"assume", resource);
+"#;
+    let world = World::with_policy(text);
+    let assumed = verify(&world, world.annas_offer()).unwrap().assumed.unwrap();
+    let groups: Vec<_> = assumed.groups().iter().map(|group| group.as_str()).collect();
+    assert_eq!(groups, ["view", "edit"]);
+}
+
+#[test]
+fn c14_an_older_policy_is_refused() {
+    let mut world = World::new();
+    let denies = r#"forbid(principal, action, resource);"#;
+    world.log.set_policy(denies);
+    world.deliver();
+    // The gateway holds the new text back.
+    assert_eq!(refused(&world, |_| {}), Reason::RosterStale);
+    // It sends the old one under the new number.
+    world.book.policy_text(2, crate::testing::POLICY.to_owned());
+    assert_eq!(refused(&world, |offer| offer.policy_number = 2), Reason::RosterStale);
+    // It sends it, and offers by the old one.
+    world.book.policy_text(2, denies.to_owned());
+    assert_eq!(refused(&world, |_| {}), Reason::RosterStale);
+    assert_eq!(refused(&world, |offer| offer.policy_number = 2), Reason::PolicyDenied);
+}
+
+#[test]
+fn c14_an_altered_policy_is_refused() {
+    let mut log = World::new();
+    let number = log.log.set_policy("forbid(principal, action, resource);");
+    log.deliver();
+    log.book.policy_text(number, "permit(principal, action, resource);".to_owned());
+    assert!(log.book.known().unwrap().awaits_policy());
+    assert_eq!(refused(&log, |offer| offer.policy_number = number), Reason::RosterStale);
+}
+
+#[test]
+fn c7_each_altered_field_is_refused_with_its_reason() {
+    let mut world = World::new();
+    let bert = world.log.add_person("bert@example.com", &["devs"]);
+    world.log.add_cluster("test");
+    world.deliver();
+    let cases: [(&str, Reason, Box<dyn Fn(&mut Offer)>); 12] = [
+        ("user", Reason::EvidenceInvalid, Box::new(move |offer| offer.user_id = bert.user.to_string())),
+        ("no user", Reason::RequestMalformed, Box::new(|offer| offer.user_id.clear())),
+        ("another cluster", Reason::UnknownOrForbidden, Box::new(|offer| offer.target = "cluster/test".to_owned())),
+        ("a service not here", Reason::UnknownOrForbidden, Box::new(|offer| offer.target = "service/prod/x".to_owned())),
+        ("an address", Reason::RequestMalformed, Box::new(|offer| offer.target = "10.0.0.1:22".to_owned())),
+        ("expired", Reason::SessionExpired, Box::new(|offer| offer.expires_ms = 1)),
+        ("device key", Reason::RequestMalformed, Box::new(|offer| offer.device_key[3] ^= 1)),
+        ("policy number", Reason::RosterStale, Box::new(|offer| offer.policy_number = 7)),
+        ("tier above the cap", Reason::EvidenceInvalid, Box::new(|offer| offer.facts.as_mut().unwrap().tier = 3)),
+        ("no tier", Reason::EvidenceInvalid, Box::new(|offer| offer.facts.as_mut().unwrap().tier = 0)),
+        ("clock", Reason::ClockSkew, Box::new(|offer| offer.facts.as_mut().unwrap().decided_ms -= 301_000)),
+        ("a feature", Reason::VersionUnsupported, Box::new(|offer| offer.must_understand.push("x".to_owned()))),
+    ];
+    for (what, reason, change) in cases {
+        assert_eq!(refused(&world, change), reason, "{what}");
+    }
+}
+
+#[test]
+fn revoked_users_devices_passkeys_and_clusters_are_refused() {
+    for (subject, reason) in [
+        (Subject::User as fn(_) -> _, Reason::DeviceRevoked),
+    ] {
+        let mut world = World::new();
+        world.log.revoke(subject(world.anna.user));
+        world.deliver();
+        assert_eq!(refused(&world, |_| {}), reason);
+    }
+    let mut world = World::new();
+    world.log.revoke(Subject::Device(world.anna.device_id));
+    world.deliver();
+    assert_eq!(refused(&world, |_| {}), Reason::DeviceRevoked);
+    let mut world = World::new();
+    world.log.revoke(Subject::Passkey(world.anna.passkey_id));
+    world.deliver();
+    assert_eq!(refused(&world, |_| {}), Reason::EvidenceInvalid);
+    let mut world = World::new();
+    let cluster = world.log.roster.cluster(&"prod".parse().unwrap()).unwrap().id;
+    world.log.revoke(Subject::Cluster(cluster));
+    world.deliver();
+    assert_eq!(refused(&world, |_| {}), Reason::UnknownOrForbidden);
+}
+
+#[test]
+fn somebody_without_a_rule_is_refused_by_policy() {
+    let mut world = World::new();
+    let carl = world.log.add_person("carl@example.com", &["ops"]);
+    world.deliver();
+    let offer = world.offer(&carl, "cluster/prod");
+    let refusal = verify(&world, offer).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::PolicyDenied);
+    assert_eq!(refusal.shown(), Reason::UnknownOrForbidden);
+}
+
+#[test]
+fn a_tier_that_policy_asks_for_is_named() {
+    let text = r#"
+permit(principal in Group::"devs", action == Action::"connect", resource in Cluster::"prod")
+when { context.device.tier >= 2 };
+permit(principal in Group::"devs", action == Action::"assume", resource == KubeGroup::"view");
+"#;
+    let world = World::with_policy(text);
+    let mut offer = world.annas_offer();
+    assert_eq!(verify(&world, offer.clone()).unwrap_err().reason(), Reason::TierTooLow);
+    offer.facts.as_mut().unwrap().tier = 2;
+    assert!(verify(&world, offer).is_ok());
+}
