@@ -135,7 +135,7 @@ impl App {
             book: book.clone(),
             sessions: sessions.clone(),
             kube,
-            services: Services::new(&config.services, audit.clone()),
+            services: Services::new(&config.services, audit.clone(), clock.clone()),
             audit: audit.clone(),
             tasks: tasks.clone(),
             draining: draining.clone(),

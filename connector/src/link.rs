@@ -179,3 +179,6 @@ impl Link {
 fn close(connection: &Connection, reason: Reason) {
     connection.close(VarInt::from_u32(reason.code()), reason.as_str().as_bytes());
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,10 +8,12 @@ mod carry;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use adit_policy::Permit;
 use adit_proto::Reason;
+use adit_proto::id::RequestId;
 use adit_proto::target::{Name, Target};
 use adit_proto::wire::audit::record::Event;
 use adit_proto::wire::audit::{StreamIntent, StreamOutcome};
@@ -19,6 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 
 use crate::audit::Audit;
+use crate::clock::Clock;
 use crate::config::Service;
 use crate::config::address::{HostPort, may_be_service};
 use crate::random;
@@ -61,16 +64,18 @@ impl ServiceError {
 pub struct Services {
     addresses: HashMap<Name, HostPort>,
     audit: Audit,
+    clock: Arc<dyn Clock>,
 }
 
 impl Services {
     /// Takes the services of the configuration.
     #[must_use]
-    pub fn new(services: &[Service], audit: Audit) -> Self {
+    pub fn new(services: &[Service], audit: Audit, clock: Arc<dyn Clock>) -> Self {
         let entry = |service: &Service| (service.name.clone(), service.address.clone());
         Self {
             addresses: services.iter().map(entry).collect(),
             audit,
+            clock,
         }
     }
 
@@ -86,11 +91,8 @@ impl Services {
             return Err(ServiceError::Unknown);
         };
         let address = self.addresses.get(name).ok_or(ServiceError::Unknown)?;
-        let random: [u8; 10] = random::bytes().map_err(|_| ServiceError::Unreachable)?;
-        let stream_id = random
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>();
+        let random = random::bytes().map_err(|_| ServiceError::Unreachable)?;
+        let stream_id = RequestId::from_parts(self.clock.wall(), random).to_string();
         let intent = StreamIntent {
             actor: Some(session.actor()),
             stream_id: stream_id.clone(),
@@ -109,16 +111,14 @@ impl Services {
                 ..StreamOutcome::default()
             },
         };
-        match timeout(CONNECT, connect(address)).await {
-            Ok(Some(stream)) => Ok(Dialled::new(stream, tally)),
-            Ok(None) | Err(_) => {
-                Reason::TargetOffline
-                    .as_str()
-                    .clone_into(&mut tally.event.reason);
-                tracing::warn!(service.address = %address, "a service does not answer");
-                Err(ServiceError::Unreachable)
-            }
+        if let Ok(Some(stream)) = timeout(CONNECT, connect(address)).await {
+            return Ok(Dialled::new(stream, tally));
         }
+        Reason::TargetOffline
+            .as_str()
+            .clone_into(&mut tally.event.reason);
+        tracing::warn!(service.address = %address, "a service does not answer");
+        Err(ServiceError::Unreachable)
     }
 }
 

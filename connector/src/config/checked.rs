@@ -123,7 +123,11 @@ pub(super) struct Broken {
     pub(super) rule: String,
 }
 
-fn broken(key: impl Into<String>, rule: impl ToString) -> Broken {
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "errors and texts are given away"
+)]
+fn broken(key: impl Into<String>, rule: impl std::fmt::Display) -> Broken {
     Broken {
         key: key.into(),
         rule: rule.to_string(),

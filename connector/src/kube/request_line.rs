@@ -10,19 +10,22 @@ use std::task::{Context, Poll};
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
-/// The longest request line, in bytes: path and query of the request model, each at its limit, and a method.
-const LINE_MAX: usize = 132 << 10;
+/// The longest target, in bytes: what hyper's type for it holds. An exec sends its command there, which may be a script.
+const TARGET_MAX: usize = 65_534;
+/// The longest request line, in bytes, with method and version.
+const LINE_MAX: usize = TARGET_MAX + 64;
 /// How much is read at once, in bytes.
 const READ_AHEAD: usize = 4096;
 
 /// Why there is no request line.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RequestLineError {
-    /// It is not `METHOD SP target SP HTTP/1.1 CR LF` in printable ASCII, or has a fragment.
+    /// It is not `METHOD SP target SP HTTP/1.1 CR LF` in printable ASCII, its target is not in origin form (RFC 9112,
+    /// section 3.2.1), or has a fragment.
     #[error("the request line is malformed")]
     Malformed,
     /// It is longer than any that is carried.
-    #[error("the request line is longer than {LINE_MAX} bytes")]
+    #[error("the request's target is longer than {TARGET_MAX} bytes")]
     TooLong,
     /// The stream ended before it did.
     #[error("the stream ended before the request line did")]
@@ -51,13 +54,10 @@ pub(super) async fn read(
             return Err(RequestLineError::TooLong);
         }
         read.reserve(READ_AHEAD);
-        match io.read_buf(read).await.map_err(RequestLineError::Stream)? {
-            0 => {
-                return Err(RequestLineError::Stream(
-                    io::ErrorKind::UnexpectedEof.into(),
-                ));
-            }
-            _ => {}
+        let more = io.read_buf(read).await.map_err(RequestLineError::Stream)?;
+        if more == 0 {
+            let ended = io::ErrorKind::UnexpectedEof.into();
+            return Err(RequestLineError::Stream(ended));
         }
     }
 }
@@ -72,10 +72,13 @@ fn target(line: &[u8]) -> Result<String, RequestLineError> {
     match (words.next(), words.next(), words.next(), words.next()) {
         (Some(method), Some(target), Some("HTTP/1.1"), None)
             if !method.is_empty()
-                && !target.is_empty()
+                && target.starts_with('/')
                 && !target.contains('#')
                 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) =>
         {
+            if target.len() > TARGET_MAX {
+                return Err(RequestLineError::TooLong);
+            }
             Ok(target.to_owned())
         }
         _ => Err(RequestLineError::Malformed),
@@ -159,6 +162,10 @@ mod tests {
             b"GET /\xc3\xa4 HTTP/1.1\r\n",
             b" /api HTTP/1.1\r\n",
             b"GET /api\r\n",
+            b"GET api HTTP/1.1\r\n",
+            b"GET * HTTP/1.1\r\n",
+            b"GET https://evil.example/api HTTP/1.1\r\n",
+            b"CONNECT evil.example:443 HTTP/1.1\r\n",
             b"\r\n",
         ] {
             assert!(
@@ -170,7 +177,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_line_without_end_is_given_up() {
-        let long = [b"GET /".as_slice(), &[b'a'; LINE_MAX + READ_AHEAD]].concat();
+        let long = [&b"GET /"[..], &vec![b'a'; LINE_MAX + READ_AHEAD]].concat();
         assert!(matches!(line(&long).await, Err(RequestLineError::TooLong)));
         assert!(matches!(
             line(b"GET /").await,

@@ -1,1 +1,296 @@
+//! The Kubernetes path against a server that records what reaches it, byte by byte.
+//!
+//! That server stands in for the API server where its own answers are malformed, or where the exact bytes matter.
 
+mod hostile;
+mod passing;
+mod smuggling;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use adit_proto::wire::audit::Record;
+use adit_proto::wire::audit::record::Event;
+use bytes::BytesMut;
+use parking_lot::Mutex;
+use prost::Message;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::config::{Credentials, Kubernetes};
+use crate::session::Session;
+use crate::testing::World;
+
+/// An answer of the API server to almost anything.
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+
+/// Whether a stream would end whole.
+#[derive(Clone, Debug, Default)]
+struct End(Arc<AtomicBool>);
+
+impl Ending for End {
+    fn complete(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn incomplete(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// What reached the server: one entry a connection.
+#[derive(Debug)]
+struct Seen {
+    connections: Mutex<Vec<Vec<u8>>>,
+    closed: tokio::sync::Semaphore,
+}
+
+struct Rig {
+    world: World,
+    session: Arc<Session>,
+    kube: Arc<Kube>,
+    seen: Arc<Seen>,
+    server: JoinSet<()>,
+}
+
+/// How a stream ended.
+#[derive(Debug)]
+struct Got {
+    text: String,
+    whole: bool,
+}
+
+impl Rig {
+    async fn new() -> Self {
+        Self::answering(OK).await
+    }
+
+    /// A server that answers each request with `answer`.
+    async fn answering(answer: &'static str) -> Self {
+        Self::with(answer, "token").await
+    }
+
+    async fn with(answer: &'static str, token: &str) -> Self {
+        let world = World::new();
+        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let (ca_file, file) = (world.dir.path().join("ca"), world.dir.path().join("token"));
+        std::fs::write(&ca_file, made.cert.pem()).unwrap();
+        std::fs::write(&file, token).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let server = format!("https://{}", listener.local_addr().unwrap());
+        let seen = Arc::new(Seen {
+            connections: Mutex::default(),
+            closed: tokio::sync::Semaphore::new(0),
+        });
+        let mut tasks = JoinSet::new();
+        let acceptor = acceptor(&made.cert.pem(), &made.signing_key.serialize_pem());
+        tasks.spawn(serve(listener, acceptor, seen.clone(), answer));
+        let credentials = Credentials::Token { file };
+        let kubernetes = Kubernetes::Direct {
+            server,
+            ca_file,
+            credentials,
+        };
+        let upstream = load(&kubernetes, 16).unwrap();
+        let (audit, table) = (world.audit.clone(), world.table.clone());
+        let kube = Arc::new(Kube::new(
+            upstream,
+            audit,
+            table.clone(),
+            world.clock.clone(),
+        ));
+        let session = table.offer(world.annas_offer()).await.unwrap();
+        Self {
+            world,
+            session,
+            kube,
+            seen,
+            server: tasks,
+        }
+    }
+
+    /// Opens a stream; whoever holds its other end is the client.
+    fn open(&self, tasks: &mut JoinSet<()>) -> (DuplexStream, End) {
+        let (near, far) = duplex(256 << 10);
+        let end = End::default();
+        let serving =
+            self.kube
+                .clone()
+                .serve(far, BytesMut::new(), end.clone(), self.session.clone());
+        tasks.spawn(serving);
+        (near, end)
+    }
+
+    /// Sends `request` on a stream of its own and reads what comes until the stream ends.
+    async fn send(&self, request: impl AsRef<[u8]>) -> Got {
+        let mut tasks = JoinSet::new();
+        let (mut near, end) = self.open(&mut tasks);
+        // The other end may have had enough before it has read everything.
+        let _ = near.write_all(request.as_ref()).await;
+        let mut answer = Vec::new();
+        let _ = near.read_to_end(&mut answer).await;
+        tasks.join_all().await;
+        Got {
+            text: String::from_utf8(answer).unwrap(),
+            whole: end.0.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Everything that reached the server.
+    fn upstream(&self) -> String {
+        let all = self.seen.connections.lock().concat();
+        String::from_utf8(all).unwrap()
+    }
+
+    /// Refused with `code` and `reason`, one audit record, and nothing reached the server.
+    async fn refuses(&self, request: impl AsRef<[u8]>, code: u16, reason: &str) {
+        let shown = String::from_utf8_lossy(request.as_ref())
+            .chars()
+            .take(200)
+            .collect::<String>();
+        let before = self.audited().len();
+        let got = self.send(&request).await;
+        assert!(
+            got.text.starts_with(&format!("HTTP/1.1 {code} ")),
+            "{shown:?}: {}",
+            got.text
+        );
+        if !reason.is_empty() {
+            assert!(
+                got.text.contains(&format!("\"reason\":\"{reason}\"")),
+                "{shown:?}: {}",
+                got.text
+            );
+        }
+        assert!(got.whole, "{shown:?}");
+        assert_eq!(self.upstream(), "", "{shown:?}");
+        assert_eq!(self.audited().len(), before + 1, "{shown:?}");
+    }
+
+    /// Everything in the audit log.
+    fn audited(&self) -> Vec<Event> {
+        self.world.audit.flush().unwrap();
+        let mut cursor = self.world.audit.cursor();
+        let mut events = Vec::new();
+        loop {
+            let batch = cursor.read().unwrap();
+            if batch.upload.records.is_empty() {
+                return events;
+            }
+            let event = |bytes: &Vec<u8>| Record::decode(bytes.as_slice()).unwrap().event.unwrap();
+            events.extend(batch.upload.records.iter().map(event));
+        }
+    }
+
+    /// The intent and the outcome of the only request.
+    fn joined(
+        &self,
+    ) -> (
+        adit_proto::wire::audit::RequestIntent,
+        adit_proto::wire::audit::RequestOutcome,
+    ) {
+        let (mut intent, mut outcome) = (None, None);
+        for event in self.audited() {
+            if let Event::RequestIntent(event) = event {
+                intent = Some(event);
+            } else if let Event::RequestOutcome(event) = event {
+                outcome = Some(event);
+            }
+        }
+        (intent.unwrap(), outcome.unwrap())
+    }
+
+    /// Waits until a connection of the server has ended.
+    async fn closed(&self) {
+        let closed = tokio::time::timeout(Duration::from_secs(5), self.seen.closed.acquire());
+        closed
+            .await
+            .expect("the upstream connection stays open")
+            .unwrap()
+            .forget();
+    }
+}
+
+fn acceptor(certificate: &str, key: &str) -> TlsAcceptor {
+    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+async fn serve(
+    listener: TcpListener,
+    acceptor: TlsAcceptor,
+    seen: Arc<Seen>,
+    answer: &'static str,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        let (socket, _) = listener.accept().await.unwrap();
+        let (acceptor, seen) = (acceptor.clone(), seen.clone());
+        connections.spawn(async move {
+            let Ok(mut stream) = acceptor.accept(socket).await else {
+                return;
+            };
+            let index = {
+                let mut connections = seen.connections.lock();
+                connections.push(Vec::new());
+                connections.len() - 1
+            };
+            while request(&mut stream, &seen, index).await {
+                stream.write_all(answer.as_bytes()).await.unwrap();
+                if answer.ends_with("cut") {
+                    break;
+                }
+            }
+            drop(stream);
+            seen.closed.add_permits(1);
+        });
+    }
+}
+
+/// Records one request; `false` when the connection ends before there is a whole one.
+async fn request(stream: &mut (impl AsyncRead + Unpin), seen: &Seen, index: usize) -> bool {
+    let mut bytes = Vec::new();
+    loop {
+        let mut buffer = [0; 4096];
+        let read = stream.read(&mut buffer).await.unwrap_or(0);
+        bytes.extend_from_slice(&buffer[..read]);
+        seen.connections.lock()[index].extend_from_slice(&buffer[..read]);
+        if read == 0 {
+            return false;
+        }
+        let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+        let Some((head, body)) = text.split_once("\r\n\r\n") else {
+            continue;
+        };
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "))
+            .map(|length| length.parse::<usize>().unwrap());
+        let whole = match length {
+            Some(length) => body.len() >= length,
+            None => !head.contains("transfer-encoding") || body.ends_with("0\r\n\r\n"),
+        };
+        if whole {
+            return true;
+        }
+    }
+}
+
+/// A GET for the pods of a namespace, with more header lines.
+fn get(headers: &str) -> String {
+    format!("GET /api/v1/namespaces/default/pods HTTP/1.1\r\nHost: adit\r\n{headers}\r\n")
+}

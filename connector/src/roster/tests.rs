@@ -21,7 +21,10 @@ fn open(dir: &tempfile::TempDir, origin: Origin) -> Result<Book, BookError> {
 fn statements_survive_a_restart_and_are_taken_once() {
     let (log, dir) = (log(), tempfile::tempdir().unwrap());
     let book = open(&dir, origin(&log)).unwrap();
-    assert_eq!(book.add(log.statements.clone()).unwrap().len(), log.statements.len());
+    assert_eq!(
+        book.add(log.statements.clone()).unwrap().len(),
+        log.statements.len()
+    );
     assert!(book.add(log.statements.clone()).unwrap().is_empty());
     drop(book);
     let book = open(&dir, origin(&log)).unwrap();
@@ -76,7 +79,10 @@ fn s3_nothing_is_served_by_a_roster_older_than_the_configured_head() {
     let head = log.roster.head();
     let configured = Origin {
         genesis: log.genesis(),
-        head: ConfiguredHead { number: head.number, hash: head.hash },
+        head: ConfiguredHead {
+            number: head.number,
+            hash: head.hash,
+        },
     };
     let book = open(&dir, configured).unwrap();
     let (last, older) = log.statements.split_last().unwrap();
@@ -90,13 +96,22 @@ fn s3_nothing_is_served_by_a_roster_older_than_the_configured_head() {
 fn s3_a_history_without_the_configured_head_is_refused_after_a_restart_too() {
     let (log, dir) = (log(), tempfile::tempdir().unwrap());
     let head = log.roster.head();
-    open(&dir, origin(&log)).unwrap().add(log.statements.clone()).unwrap();
+    open(&dir, origin(&log))
+        .unwrap()
+        .add(log.statements.clone())
+        .unwrap();
     let other = Origin {
         genesis: log.genesis(),
-        head: ConfiguredHead { number: head.number, hash: [7; 32] },
+        head: ConfiguredHead {
+            number: head.number,
+            hash: [7; 32],
+        },
     };
     let fresh = tempfile::tempdir().unwrap();
-    let error = open(&fresh, other).unwrap().add(log.statements.clone()).unwrap_err();
+    let error = open(&fresh, other)
+        .unwrap()
+        .add(log.statements.clone())
+        .unwrap_err();
     assert_eq!(error.reason(), Reason::RosterFork);
     assert_eq!(open(&dir, other).unwrap_err().reason(), Reason::RosterFork);
 }
@@ -107,7 +122,10 @@ fn s3_an_old_head_after_a_restart_with_the_volume_changes_nothing() {
     let before = log.statements.clone();
     let anna = log.roster.user_by_name("anna@example.com").unwrap().id;
     log.revoke(Subject::User(anna));
-    open(&dir, origin(&log)).unwrap().add(log.statements.clone()).unwrap();
+    open(&dir, origin(&log))
+        .unwrap()
+        .add(log.statements.clone())
+        .unwrap();
     let book = open(&dir, origin(&log)).unwrap();
     // The gateway shows the log without the revocation.
     assert!(book.add(before).unwrap().is_empty());
@@ -118,12 +136,24 @@ fn s3_an_old_head_after_a_restart_with_the_volume_changes_nothing() {
 fn a_statement_torn_at_any_byte_is_cut_and_comes_again() {
     let (mut log, dir) = (log(), tempfile::tempdir().unwrap());
     let path = dir.path().join("statements");
-    open(&dir, origin(&log)).unwrap().add(log.statements.clone()).unwrap();
+    open(&dir, origin(&log))
+        .unwrap()
+        .add(log.statements.clone())
+        .unwrap();
     let before = std::fs::read(&path).unwrap().len();
     log.add_user("a@example.com", &[]);
-    open(&dir, origin(&log)).unwrap().add(log.statements.clone()).unwrap();
+    open(&dir, origin(&log))
+        .unwrap()
+        .add(log.statements.clone())
+        .unwrap();
     let whole = std::fs::read(&path).unwrap();
-    for cut in [before + 1, before + 3, before + 4, before + 50, whole.len() - 1] {
+    for cut in [
+        before + 1,
+        before + 3,
+        before + 4,
+        before + 50,
+        whole.len() - 1,
+    ] {
         std::fs::write(&path, &whole[..cut]).unwrap();
         let book = open(&dir, origin(&log)).unwrap();
         assert_eq!(book.head().number + 1, log.roster.number(), "{cut}");
@@ -149,7 +179,16 @@ fn a_policy_that_this_version_cannot_use_denies_everything() {
     log.set_policy("permit(principal, action == Action::\"fly\", resource);");
     let book = open(&dir, origin(&log)).unwrap();
     book.add(log.statements.clone()).unwrap();
-    assert_eq!(book.known().unwrap().policy().unwrap_err().reason(), Reason::RosterStale);
-    book.policy_text(1, "permit(principal, action == Action::\"fly\", resource);".to_owned());
-    assert_eq!(book.known().unwrap().policy().unwrap_err().reason(), Reason::PolicyError);
+    assert_eq!(
+        book.known().unwrap().policy().unwrap_err().reason(),
+        Reason::RosterStale
+    );
+    book.policy_text(
+        1,
+        "permit(principal, action == Action::\"fly\", resource);".to_owned(),
+    );
+    assert_eq!(
+        book.known().unwrap().policy().unwrap_err().reason(),
+        Reason::PolicyError
+    );
 }

@@ -14,6 +14,10 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with a sentence that the user may read.
     #[must_use]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "errors and texts are given away"
+    )]
     pub fn new(reason: Reason, detail: impl ToString) -> Self {
         Self {
             reason,

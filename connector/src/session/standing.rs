@@ -19,7 +19,6 @@ pub struct Standing {
 
 impl Standing {
     /// The proof that policy allows the session's target.
-    #[must_use]
     pub fn permit(&self) -> &Permit {
         &self.permit
     }

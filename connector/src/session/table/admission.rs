@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
-use adit_policy::Impersonation;
+use adit_policy::{Assumed, Impersonation};
 use adit_proto::Reason;
 use adit_proto::time::UnixMillis;
 use adit_proto::wire::audit::record::Event;
@@ -84,7 +84,7 @@ impl Table {
         decided.kube_groups = verified
             .assumed
             .iter()
-            .flat_map(|assumed| assumed.groups())
+            .flat_map(Assumed::groups)
             .map(|group| group.as_str().to_owned())
             .collect();
         Ok((claim, verified, known.epoch()))

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use adit_proto::roster::Subject;
 use adit_proto::wire::audit::Record;
+use adit_proto::wire::control::Offer;
 use prost::Message;
 
 use super::*;
@@ -28,14 +29,19 @@ async fn an_accepted_offer_is_recorded_and_a_refused_one_too() {
     let mut bad = world.annas_offer();
     bad.kube_groups.push("system:masters".to_owned());
     world.table.offer(bad).await.unwrap_err();
-    let decisions: Vec<_> = audited(&world)
-        .into_iter()
-        .filter_map(|event| match event {
-            Event::SessionDecided(decided) => Some((decided.reason, decided.kube_groups)),
-            _ => None,
-        })
-        .collect();
-    assert_eq!(decisions, [(String::new(), vec!["view".to_owned()]), ("group_above_ceiling".to_owned(), vec![])]);
+    let mut decisions = Vec::new();
+    for event in audited(&world) {
+        if let Event::SessionDecided(decided) = event {
+            decisions.push((decided.reason, decided.kube_groups));
+        }
+    }
+    assert_eq!(
+        decisions,
+        [
+            (String::new(), vec!["view".to_owned()]),
+            ("group_above_ceiling".to_owned(), vec![])
+        ]
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -85,7 +91,13 @@ async fn a_revocation_ends_the_session_at_once_and_tells_its_streams_why() {
         reason = revoke => assert_eq!(reason, Reason::DeviceRevoked),
     }
     let told = ends.recv().await.unwrap();
-    assert_eq!(told, Ended { session: session.id(), reason: Reason::DeviceRevoked });
+    assert_eq!(
+        told,
+        Ended {
+            session: session.id(),
+            reason: Reason::DeviceRevoked
+        }
+    );
     assert!(world.table.get(session.id()).is_none());
 }
 
@@ -94,7 +106,8 @@ async fn a_policy_that_denies_ends_sessions_and_one_that_does_not_come_too() {
     for (send, reason) in [(true, Reason::SessionRevoked), (false, Reason::RosterStale)] {
         let mut world = World::new();
         let session = world.table.offer(world.annas_offer()).await.unwrap();
-        let text = "permit(principal, action == Action::\"connect\", resource == Cluster::\"else\");";
+        let text =
+            "permit(principal, action == Action::\"connect\", resource == Cluster::\"else\");";
         world.log.set_policy(text);
         let change = async {
             tokio::task::yield_now().await;
@@ -133,7 +146,10 @@ async fn a_session_ends_idle_or_with_its_sign_in_or_with_the_lease() {
     assert_eq!((busy.ended(), idle.ended()), (None, None));
     world.advance(Duration::from_mins(1));
     world.table.sweep();
-    assert_eq!((busy.ended(), idle.ended()), (None, Some(Reason::SessionIdle)));
+    assert_eq!(
+        (busy.ended(), idle.ended()),
+        (None, Some(Reason::SessionIdle))
+    );
     world.advance(Duration::from_hours(7));
     world.table.sweep();
     assert_eq!(busy.ended(), Some(Reason::SessionExpired));
@@ -143,7 +159,10 @@ async fn a_session_ends_idle_or_with_its_sign_in_or_with_the_lease() {
     world.table.sweep();
     assert_eq!(third.ended(), None);
     world.clock.advance(Duration::from_secs(1));
-    assert_eq!(world.table.open_stream(third.id(), device).unwrap_err(), Reason::LeaseExpired);
+    assert_eq!(
+        world.table.open_stream(third.id(), device).unwrap_err(),
+        Reason::LeaseExpired
+    );
     world.table.sweep();
     assert_eq!(third.ended(), Some(Reason::LeaseExpired));
 }
@@ -154,11 +173,16 @@ async fn a_session_serves_the_device_that_it_was_offered_for_only() {
     let bert = world.log.add_person("bert@example.com", &["devs"]);
     world.deliver();
     let session = world.table.offer(world.annas_offer()).await.unwrap();
-    let foreign = world.table.open_stream(session.id(), bert.device.fingerprint());
+    let foreign = world
+        .table
+        .open_stream(session.id(), bert.device.fingerprint());
     assert_eq!(foreign.unwrap_err(), Reason::UnknownOrForbidden);
     let unknown = "ses_00000000000000000000000000".parse().unwrap();
     assert_eq!(
-        world.table.open_stream(unknown, bert.device.fingerprint()).unwrap_err(),
+        world
+            .table
+            .open_stream(unknown, bert.device.fingerprint())
+            .unwrap_err(),
         Reason::SessionExpired
     );
 }
@@ -170,14 +194,26 @@ async fn a_new_sign_in_carries_a_session_on_and_another_user_does_not() {
     world.deliver();
     let first = world.annas_offer();
     let session = world.table.offer(first.clone()).await.unwrap();
-    let _stream = world.table.open_stream(session.id(), world.anna.device.fingerprint()).unwrap();
+    let _stream = world
+        .table
+        .open_stream(session.id(), world.anna.device.fingerprint())
+        .unwrap();
     world.advance(Duration::from_hours(7));
-    let again = Offer { session_id: first.session_id.clone(), ..world.annas_offer() };
-    assert!(Arc::ptr_eq(&world.table.offer(again).await.unwrap(), &session));
+    let again = Offer {
+        session_id: first.session_id.clone(),
+        ..world.annas_offer()
+    };
+    assert!(Arc::ptr_eq(
+        &world.table.offer(again).await.unwrap(),
+        &session
+    ));
     world.advance(Duration::from_hours(7));
     world.table.sweep();
     assert_eq!(session.ended(), None);
-    let stolen = Offer { session_id: first.session_id, ..world.offer(&bert, "cluster/prod") };
+    let stolen = Offer {
+        session_id: first.session_id,
+        ..world.offer(&bert, "cluster/prod")
+    };
     let refusal = world.table.offer(stolen).await.unwrap_err();
     assert_eq!(refusal.reason(), Reason::EvidenceInvalid);
 }
@@ -192,9 +228,13 @@ permit(principal, action == Action::"assume", resource == KubeGroup::"view");
     let world = World::with_policy(text);
     let offer = world.annas_offer();
     let session = world.table.offer(offer.clone()).await.unwrap();
-    world.table.route_moved(offer.device_route, "192.0.2.99".parse().unwrap());
+    world
+        .table
+        .route_moved(offer.device_route, "192.0.2.99".parse().unwrap());
     assert_eq!(session.ended(), None);
-    world.table.route_moved(offer.device_route, "198.51.100.1".parse().unwrap());
+    world
+        .table
+        .route_moved(offer.device_route, "198.51.100.1".parse().unwrap());
     assert!(session.ended().is_some());
 }
 
@@ -208,11 +248,17 @@ async fn g7_a_nearly_full_audit_log_admits_no_session() {
     };
     let audit = Audit::open(&options, world.clock.clone()).unwrap();
     while audit.admits_sessions() {
-        audit.note(event::refusal(adit_proto::wire::audit::Actor::default(), "x", Reason::PolicyDenied, ""));
+        audit.note(event::refusal(
+            adit_proto::wire::audit::Actor::default(),
+            "x",
+            Reason::PolicyDenied,
+            "",
+        ));
     }
-    let table = Table::new(Parts { audit, ..world.table.parts().clone() });
+    let table = Table::new(Parts {
+        audit,
+        ..world.table.parts().clone()
+    });
     let refusal = table.offer(world.annas_offer()).await.unwrap_err();
     assert_eq!(refusal.reason(), Reason::AuditUnavailable);
 }
-
-use adit_proto::wire::control::Offer;
