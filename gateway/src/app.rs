@@ -5,12 +5,14 @@ mod run;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use adit_transport::cid::RandomnessError;
 use adit_transport::door::{Door, Strangers};
 use adit_transport::endpoint;
 use adit_transport::tls::{self, Alpn, ClientGate, TlsConfigError};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -32,6 +34,9 @@ use crate::store::{Store, StoreError};
 use crate::suspension::Suspensions;
 
 pub use run::{RunError, run};
+
+/// How long what runs may take to end after everybody was told.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// Why a gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -116,19 +121,8 @@ async fn assemble_from(
     (state, keys, store): (StateDir, Keys, Store),
 ) -> Result<Assembled, StartError> {
     let config = Arc::new(config);
-    let tasks = TaskTracker::new();
-    let chain = keys.audit_chain;
-    let audit = Audit::open(store.clone(), clock.clone(), entropy.clone(), chain).await?;
-    let roster = RosterLog::open(roster_log::Parts {
-        store: store.clone(),
-        clock: clock.clone(),
-        entropy: entropy.clone(),
-        audit: Arc::clone(&audit),
-        founding: founding(&config, &keys),
-        turn: config.lives.turn,
-        tasks: tasks.clone(),
-    });
-    let roster = Arc::new(roster.await?);
+    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let (audit, roster) = logs(&config, &keys, &store, (&clock, &entropy, &tasks)).await?;
     let suspensions = Arc::new(Suspensions::open(store.clone(), clock.clone()).await?);
     let policies = Arc::new(Policies::new(store.clone()));
     let registry = Arc::new(Registry::default());
@@ -148,9 +142,8 @@ async fn assemble_from(
         registry: Arc::clone(&registry),
         relay: Arc::clone(&relay),
         tasks: tasks.clone(),
+        stopping: stopping.clone(),
     }));
-    let (log, denials) = (Arc::clone(&roster), Arc::clone(&suspensions));
-    let (reader, readings) = Reader::new(store.clone(), log, denials);
     let ceremonies = Arc::new(ceremonies(&config, &store, &clock, &entropy));
     let services = Services {
         config,
@@ -166,7 +159,9 @@ async fn assemble_from(
         broker,
         ceremonies,
         tasks,
+        stopping,
     };
+    let (reader, readings) = Reader::new(&services);
     Ok(Assembled {
         services,
         relay,
@@ -176,6 +171,27 @@ async fn assemble_from(
         readings,
         state,
     })
+}
+
+/// The gateway's audit log and the roster, which notes in it.
+async fn logs(
+    config: &Config,
+    keys: &Keys,
+    store: &Store,
+    (clock, entropy, tasks): (&Clock, &Entropy, &TaskTracker),
+) -> Result<(Arc<Audit>, Arc<RosterLog>), StartError> {
+    let chain = keys.audit_chain;
+    let audit = Audit::open(store.clone(), clock.clone(), entropy.clone(), chain).await?;
+    let parts = roster_log::Parts {
+        store: store.clone(),
+        clock: clock.clone(),
+        entropy: entropy.clone(),
+        audit: Arc::clone(&audit),
+        founding: founding(config, keys),
+        turn: config.lives.turn,
+        tasks: tasks.clone(),
+    };
+    Ok((audit, Arc::new(RosterLog::open(parts).await?)))
 }
 
 impl Assembled {
@@ -230,8 +246,12 @@ impl Assembled {
         let door = Door::new(endpoint.clone(), Strangers::Direct);
         Box::pin(control.run(door, shutdown)).await;
         endpoint.close(0_u32.into(), b"");
-        // The peers learn of it; what is left of tasks waits for timers only.
         endpoint.wait_idle().await;
+        services.stopping.cancel();
+        services.tasks.close();
+        if timeout(DRAIN, services.tasks.wait()).await.is_err() {
+            tracing::warn!("tasks were still running when the gateway ended");
+        }
         services.store.close().await;
         Ok(())
     }

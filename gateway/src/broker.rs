@@ -15,9 +15,11 @@ mod listing;
 mod open;
 mod resume;
 mod table;
+#[cfg(test)]
+mod tests;
 mod watch;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ use adit_proto::wire::control::offer_answer::Answer;
 use adit_transport::cid::RouteId;
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use listing::{ClusterSeen, ServiceSeen};
@@ -115,6 +118,8 @@ pub struct Parts {
     pub relay: Arc<Relay>,
     /// Owner of timers.
     pub tasks: TaskTracker,
+    /// Ends them.
+    pub stopping: CancellationToken,
 }
 
 /// The broker.
@@ -123,7 +128,7 @@ pub struct Broker {
     parts: Parts,
     table: Mutex<Table>,
     offers: Mutex<HashMap<SessionId, Offered>>,
-    unconfirmed: Mutex<HashSet<SessionId>>,
+    unconfirmed: Mutex<HashMap<SessionId, oneshot::Sender<()>>>,
 }
 
 /// An offer that waits for its answer.

@@ -61,11 +61,11 @@ impl Party {
         let roster = roster.ok_or(Reason::DeviceUnknown)?;
         let print = key.fingerprint();
         let identity = if let Some(cluster) = roster.cluster_by_key(&print) {
-            if cluster.revoked.is_some() {
-                return Err(Reason::DeviceRevoked);
-            }
             let (id, name) = (cluster.id, cluster.name.clone());
             Identity::Cluster { id, name }
+        } else if roster.clusters().any(|cluster| cluster.key == *key) {
+            // Found above unless it is revoked.
+            return Err(Reason::DeviceRevoked);
         } else {
             let device = roster.active_device(&print)?;
             let (id, owner) = (device.id, device.owner);

@@ -14,6 +14,11 @@ mod connection;
 pub mod messages;
 mod push;
 mod receive;
+#[cfg(test)]
+mod tests;
+
+#[cfg(test)]
+pub(crate) use calls::caller;
 
 use std::fmt;
 use std::net::SocketAddr;

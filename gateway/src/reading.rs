@@ -10,6 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use crate::roster_log::RosterLog;
+use crate::services::Services;
 use crate::store::Store;
 use crate::store::statements::Newest;
 use crate::suspension::Suspensions;
@@ -57,16 +58,12 @@ pub struct Reader {
 impl Reader {
     /// Makes a reader and what it tells.
     #[must_use]
-    pub fn new(
-        store: Store,
-        roster: Arc<RosterLog>,
-        suspensions: Arc<Suspensions>,
-    ) -> (Self, Readings) {
+    pub fn new(services: &Services) -> (Self, Readings) {
         let (newest, readings) = watch::channel(None);
         let reader = Self {
-            store,
-            roster,
-            suspensions,
+            store: services.store.clone(),
+            roster: Arc::clone(&services.roster),
+            suspensions: Arc::clone(&services.suspensions),
             newest,
         };
         (reader, Readings(readings))

@@ -10,6 +10,8 @@
 
 mod append;
 mod error;
+#[cfg(test)]
+mod tests;
 mod turns;
 
 use std::sync::Arc;
@@ -28,6 +30,7 @@ pub use turns::{Turn, TurnId, TurnIdError};
 
 use crate::audit::Audit;
 use crate::clock::{Clock, Entropy};
+use crate::store::statements::StoredStatement;
 use crate::store::{Store, StoreError};
 use turns::Turns;
 
@@ -145,20 +148,27 @@ impl RosterLog {
                 return Ok(());
             }
             let mut grown = held.as_deref().cloned();
-            for row in rows {
-                let statement = decode(&row.statement)?;
-                let number = row.number;
-                let refused = |source| RosterLogError::Refused { number, source };
-                if let Some(roster) = &mut grown {
-                    roster.append(&statement).map_err(refused)?;
-                } else {
-                    let founded = Roster::found(&statement).map_err(refused)?;
-                    let foreign = RosterLogError::Foreign;
-                    self.parts.founding.check(&founded).map_err(foreign)?;
-                    grown = Some(founded);
-                }
-            }
+            self.parts.founding.grow(&mut grown, &rows)?;
             self.publish(grown.map(Arc::new));
+        }
+    }
+
+    /// Reads and verifies what a store holds, for who only looks.
+    ///
+    /// # Errors
+    /// As [`RosterLog::open`].
+    pub async fn read(
+        store: &Store,
+        founding: &Founding,
+    ) -> Result<Option<Roster>, RosterLogError> {
+        let mut grown = None;
+        loop {
+            let next = head_of(grown.as_ref()).number + 1;
+            let rows = store.statements_from(next, PAGE).await?;
+            if rows.is_empty() {
+                return Ok(grown);
+            }
+            founding.grow(&mut grown, &rows)?;
         }
     }
 
@@ -176,6 +186,27 @@ impl RosterLog {
 }
 
 impl Founding {
+    /// Adds statements of the store to a roster that it has or not yet.
+    fn grow(
+        &self,
+        grown: &mut Option<Roster>,
+        rows: &[StoredStatement],
+    ) -> Result<(), RosterLogError> {
+        for row in rows {
+            let statement = decode(&row.statement)?;
+            let number = row.number;
+            let refused = |source| RosterLogError::Refused { number, source };
+            if let Some(roster) = grown {
+                roster.append(&statement).map_err(refused)?;
+            } else {
+                let founded = Roster::found(&statement).map_err(refused)?;
+                self.check(&founded).map_err(RosterLogError::Foreign)?;
+                *grown = Some(founded);
+            }
+        }
+        Ok(())
+    }
+
     /// Compares what a genesis says with this deployment.
     fn check(&self, founded: &Roster) -> Result<(), &'static str> {
         let gateways = founded.gateways();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use adit_proto::Reason;
 use adit_proto::key::InvitationPublicKey;
 use adit_proto::roster::{Device, Roster, User};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::audit::Audit;
@@ -50,6 +51,8 @@ pub struct Services {
     pub ceremonies: Arc<Ceremonies>,
     /// Owner of tasks that outlive a call.
     pub tasks: TaskTracker,
+    /// Ends those that wait for a time.
+    pub stopping: CancellationToken,
 }
 
 /// A caller that the roster trusts at this moment and the gateway has not suspended.

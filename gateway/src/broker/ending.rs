@@ -8,7 +8,8 @@ use adit_proto::wire::audit::{SessionOver, record::Event};
 use adit_proto::wire::control::frame::Message;
 use adit_proto::wire::control::{Pair as WirePair, SessionEnded};
 use adit_transport::cid::RouteId;
-use tokio::time::sleep;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
 
 use super::table::{LiveSession, Pair};
 use super::{Broker, CONFIRM};
@@ -64,7 +65,10 @@ impl Broker {
         let Ok(id) = ended.session_id.parse() else {
             return;
         };
-        self.unconfirmed.lock().remove(&id);
+        if let Some(confirm) = self.unconfirmed.lock().remove(&id) {
+            // Its timer may just be over.
+            let _ = confirm.send(());
+        }
         let is_end_of = |live: &LiveSession| live.pair.has(from.route());
         if !self.table.lock().get(id).is_some_and(is_end_of) {
             return;
@@ -75,11 +79,13 @@ impl Broker {
 
     /// Gives a connector half a second to say that it ended a session whose pair goes on for another one.
     fn expect_confirmation(self: &Arc<Self>, id: SessionId, pair: Pair) {
-        self.unconfirmed.lock().insert(id);
+        let (confirm, confirmed) = oneshot::channel();
+        self.unconfirmed.lock().insert(id, confirm);
         let broker = Arc::clone(self);
         self.parts.tasks.spawn(async move {
-            sleep(CONFIRM).await;
-            if !broker.unconfirmed.lock().remove(&id) {
+            let confirmed = timeout(CONFIRM, confirmed).await;
+            broker.unconfirmed.lock().remove(&id);
+            if confirmed.is_ok() {
                 return;
             }
             tracing::warn!(session.id = %id, "a connector did not confirm the end of a session");

@@ -147,7 +147,10 @@ impl Broker {
     pub fn expect_return(self: &Arc<Self>, route: RouteId) {
         let (broker, lease) = (Arc::clone(self), self.parts.lives.lease);
         self.parts.tasks.spawn(async move {
-            sleep(lease).await;
+            let stopping = &broker.parts.stopping;
+            if stopping.run_until_cancelled(sleep(lease)).await.is_none() {
+                return;
+            }
             if broker.parts.registry.by_route(route).is_some() {
                 return;
             }

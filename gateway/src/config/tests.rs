@@ -25,8 +25,8 @@ fn a_minimal_file_has_the_documented_defaults() {
     assert_eq!(config.advertise.to_string(), "localhost:8443");
     assert_eq!(config.public.rp_id(), "localhost");
     assert_eq!(config.public.origin(), "http://localhost:8443");
-    assert_eq!(config.lives.sign_in, Duration::from_secs(12 * 3600));
-    assert_eq!(config.lives.lease, Duration::from_secs(60));
+    assert_eq!(config.lives.sign_in, Duration::from_hours(12));
+    assert_eq!(config.lives.lease, Duration::from_mins(1));
     assert!(
         matches!(&config.database, Database::Sqlite(path) if path == Path::new("/var/lib/adit/adit.db"))
     );

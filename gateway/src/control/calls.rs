@@ -42,7 +42,7 @@ impl Control {
     }
 }
 
-fn caller(live: &Live) -> Option<Caller> {
+pub(crate) fn caller(live: &Live) -> Option<Caller> {
     let Identity::Device { id, owner } = live.party().identity() else {
         return None;
     };

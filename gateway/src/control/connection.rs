@@ -161,8 +161,11 @@ impl Control {
             services.broker.expect_return(live.route());
         }
         let (relay, lease) = (Arc::clone(&self.relay), services.config.lives.lease);
+        let stopping = services.stopping.clone();
         services.tasks.spawn(async move {
-            tokio::time::sleep(lease).await;
+            stopping
+                .run_until_cancelled(tokio::time::sleep(lease))
+                .await;
             relay.unregister(registration);
         });
         let now = services.clock.now();
