@@ -19,7 +19,7 @@ use adit_transport::key::DeviceSigner;
 use adit_transport::party::Party;
 use quinn::Connection;
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::exit::Failure;
@@ -36,6 +36,8 @@ pub struct Line {
     pub party: Arc<Party>,
     /// Carries the API.
     pub connection: Connection,
+    /// When it was registered.
+    pub since: Instant,
 }
 
 /// What is heard on the line and held because of it.
@@ -138,6 +140,15 @@ impl Control {
             Some(State::Registered(line)) => Ok(line),
             Some(State::Failed(failure)) => Err(failure),
             Some(State::Dialling) | None => Err(unreachable()),
+        }
+    }
+
+    /// The line, if it is there now.
+    #[must_use]
+    pub fn registered(&self) -> Option<Line> {
+        match &*self.state.borrow() {
+            State::Registered(line) => Some(line.clone()),
+            State::Failed(_) | State::Dialling => None,
         }
     }
 

@@ -3,6 +3,8 @@
 //! The first stream of a link exchanges roster heads, before anything else goes through it: a connector that is ahead
 //! gives what the gateway withheld. A link does not end with the control connection; it outlives a gateway that restarts.
 
+mod silence;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +32,7 @@ use crate::exit::Failure;
 use crate::flight::Flights;
 use crate::reset;
 use crate::roster::Followed;
-use crate::session::Session;
+use crate::session::{Session, Sessions};
 
 /// How long a link may take to come up: dialling, and the exchange of heads each.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -53,6 +55,7 @@ struct Held {
 pub struct Links {
     roster: Arc<Followed>,
     control: Arc<Control>,
+    sessions: Arc<Sessions>,
     held: Arc<Mutex<HashMap<Instance, Held>>>,
     flights: Flights<Instance, Result<Connection, Failure>>,
     tasks: TaskTracker,
@@ -61,12 +64,18 @@ pub struct Links {
 impl Links {
     /// No links; `tasks` owns what watches them.
     #[must_use]
-    pub fn new(roster: Arc<Followed>, control: Arc<Control>, tasks: TaskTracker) -> Self {
+    pub fn new(
+        roster: Arc<Followed>,
+        control: Arc<Control>,
+        sessions: Arc<Sessions>,
+        tasks: TaskTracker,
+    ) -> Self {
         let flights = Flights::new(tasks.clone());
         let held = Arc::default();
         Self {
             roster,
             control,
+            sessions,
             held,
             flights,
             tasks,
@@ -127,6 +136,7 @@ impl Links {
             let opening = Opening {
                 roster: self.roster.clone(),
                 control: self.control.clone(),
+                sessions: self.sessions.clone(),
                 held: self.held.clone(),
                 tasks: self.tasks.clone(),
             };
@@ -141,6 +151,7 @@ impl Links {
 struct Opening {
     roster: Arc<Followed>,
     control: Arc<Control>,
+    sessions: Arc<Sessions>,
     held: Arc<Mutex<HashMap<Instance, Held>>>,
     tasks: TaskTracker,
 }
@@ -165,10 +176,30 @@ impl Opening {
             route,
         };
         self.held.lock().insert(instance, held);
-        let links = self.held.clone();
-        self.tasks
-            .spawn(forget_when_lost(links, instance, connection.clone(), party));
+        let tasks = self.tasks.clone();
+        tasks.spawn(self.watch(instance, connection.clone(), party));
         Ok(connection)
+    }
+
+    /// Waits until the link is lost, or its other end is gone, and forgets it and its sessions then.
+    async fn watch(self, instance: Instance, connection: Connection, party: Arc<Party>) {
+        let why = tokio::select! {
+            why = connection.closed() => why.to_string(),
+            () = silence::until_gone(&connection, &self.control) => {
+                connection.close(Reason::TargetOffline.code().into(), b"");
+                "its other end is silent".to_owned()
+            }
+        };
+        tracing::info!("A link has ended: {why}.");
+        let (key, process) = instance;
+        self.sessions.forget_instance(&key, &process);
+        let mut links = self.held.lock();
+        let ours = |held: &Held| held.connection.stable_id() == connection.stable_id();
+        if links.get(&instance).is_some_and(ours)
+            && let Some(held) = links.remove(&instance)
+        {
+            party.withdrawn(held.route);
+        }
     }
 
     /// Tells the connector our head and takes what it has and we lack, from the gateway or else from it.
@@ -212,23 +243,6 @@ impl Opening {
                 "the cluster's connector follows another history than this machine",
             )),
         }
-    }
-}
-
-async fn forget_when_lost(
-    links: Arc<Mutex<HashMap<Instance, Held>>>,
-    instance: Instance,
-    connection: Connection,
-    party: Arc<Party>,
-) {
-    let why = connection.closed().await;
-    tracing::info!(error = &why as &dyn std::error::Error, "A link has ended.");
-    let mut links = links.lock();
-    let ours = |held: &Held| held.connection.stable_id() == connection.stable_id();
-    if links.get(&instance).is_some_and(ours)
-        && let Some(held) = links.remove(&instance)
-    {
-        party.withdrawn(held.route);
     }
 }
 

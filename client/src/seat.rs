@@ -114,7 +114,13 @@ impl Seat {
         let stop = CancellationToken::new();
         let api = Arc::new(OverControl(control.clone()));
         let sessions = Arc::new(Sessions::new(api, roster.clone(), tasks.clone()));
-        let links = Arc::new(Links::new(roster.clone(), control.clone(), tasks.clone()));
+        let links = Links::new(
+            roster.clone(),
+            control.clone(),
+            sessions.clone(),
+            tasks.clone(),
+        );
+        let links = Arc::new(links);
         let dialler = Dialler {
             profile: profile.clone(),
             signer: signer.clone(),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use adit_proto::Reason;
 use adit_proto::id::SessionId;
-use adit_proto::key::PublicKey;
+use adit_proto::key::{Fingerprint, PublicKey};
 use adit_proto::target::Target;
 use adit_proto::time::UnixMillis;
 use adit_transport::cid::RouteId;
@@ -120,6 +120,13 @@ impl Sessions {
     /// Forgets a session that does not work; the next use opens another.
     pub fn forget(&self, session: SessionId) {
         self.end_where(|held| held.id == session);
+    }
+
+    /// Forgets the sessions of one connector's process, which is gone.
+    pub fn forget_instance(&self, cluster_key: &Fingerprint, instance: &[u8; 16]) {
+        self.end_where(|held| {
+            held.instance == *instance && held.cluster_key.fingerprint() == *cluster_key
+        });
     }
 
     /// Forgets every session: the sign-in has ended.

@@ -12,7 +12,7 @@ use adit_transport::cid::RouteId;
 use adit_transport::frame::{FrameIoError, FrameReader, FrameWriter};
 use adit_transport::party::Party;
 use quinn::{Connection, RecvStream, SendStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::{Control, Dialler, Line, State};
 use crate::exit::Failure;
@@ -100,6 +100,7 @@ async fn speak(
     let line = Line {
         party: party.clone(),
         connection: connection.clone(),
+        since: Instant::now(),
     };
     control.state.send_replace(State::Registered(line));
     tracing::info!("Registered at the gateway.");

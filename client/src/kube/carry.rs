@@ -101,8 +101,9 @@ impl Carrier {
         request: Request<Incoming>,
     ) -> Result<Response<Body>, Failure> {
         let (parts, body) = request.into_parts();
-        // A session that ended between two requests is opened anew; only a request that has no body can be sent twice.
-        let spare = body.is_end_stream().then(|| parts.clone());
+        // A session that ended between two requests is opened anew; only what changes nothing can be sent twice.
+        let repeatable = parts.method.is_safe() && body.is_end_stream();
+        let spare = repeatable.then(|| parts.clone());
         let first = self
             .once(
                 passed,

@@ -36,11 +36,11 @@ async fn stage() -> Stage {
     let mut log = Log::new();
     log.add_cluster("prod");
     let gateway = FakeGateway::start(log);
-    let (seat, _scratch) = seat_at(&gateway, gateway.log.genesis()).await;
+    let (seat, scratch) = seat_at(&gateway, gateway.log.genesis()).await;
     Stage {
         gateway,
         seat,
-        _scratch,
+        _scratch: scratch,
     }
 }
 

@@ -204,10 +204,15 @@ async fn a_cancelled_request_ends_its_stream() {
 #[tokio::test]
 async fn a_refusal_is_a_status_and_a_session_that_ended_is_opened_once_more() {
     let local = local().await;
-    for (reason, tries) in [(Reason::PolicyDenied, 1), (Reason::SessionExpired, 2)] {
+    for (method, reason, tries) in [
+        (http::Method::GET, Reason::PolicyDenied, 1),
+        (http::Method::GET, Reason::SessionExpired, 2),
+        (http::Method::DELETE, Reason::SessionExpired, 1),
+    ] {
         local.cluster.opened.store(0, Ordering::SeqCst);
         *local.cluster.refusal.lock() = Some(Failure::of(reason, "no"));
-        let request = local.request("/k/prod/api").body(Full::default()).unwrap();
+        let mut request = local.request("/k/prod/api").body(Full::default()).unwrap();
+        *request.method_mut() = method;
         let response = local.h2(request).await;
         assert_eq!(response.status().as_u16(), reason.http_status());
         let body: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
