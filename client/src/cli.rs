@@ -58,6 +58,9 @@ impl Global {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Enrol this machine by an invitation
+    #[command(alias = "enroll")]
+    Enrol(command::enrol::EnrolArgs),
     /// Sign in with your passkey
     Login,
     /// End the sign-in on this machine
@@ -76,6 +79,11 @@ pub enum Command {
     Devices,
     /// Forward a local port to a service in a cluster
     Forward(command::forward::ForwardArgs),
+    /// Write kubeconfig contexts for the clusters that you may use
+    Kube(command::kube::KubeArgs),
+    /// Administer users, devices, clusters and policy
+    #[command(subcommand)]
+    Admin(Box<command::admin::AdminCommand>),
     /// Send a request to the gateway's API
     Api(command::api::ApiArgs),
     /// Run, stop or look at the background process
@@ -98,6 +106,9 @@ impl Cli {
     pub async fn run(self) -> Result<(), Failure> {
         let global = &self.global;
         match self.command {
+            Command::Enrol(args) => args.run(global).await,
+            Command::Kube(args) => args.run(global).await,
+            Command::Admin(admin) => admin.run(global).await,
             Command::Login => command::login::login(global).await,
             Command::Logout => command::login::logout(global).await,
             Command::Status => command::status::run(global).await,

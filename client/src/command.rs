@@ -1,12 +1,15 @@
 //! The commands. Each asks the agent, and prints its answer on stdout; all talk goes to stderr.
 
+pub mod admin;
 pub mod agent;
 pub mod api;
 pub mod clusters;
 pub mod completions;
 pub mod credential;
 pub mod devices;
+pub mod enrol;
 pub mod forward;
+pub mod kube;
 pub mod login;
 pub mod services;
 pub mod sessions;

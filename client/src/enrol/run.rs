@@ -25,6 +25,13 @@ pub trait Person: Sync {
         origins: &[String],
     ) -> impl Future<Output = Result<Self::Page, Failure>> + Send;
 
+    /// Goes on in the tab that is open already, to a page of the same gateway; shows it where there is no tab.
+    fn goes_on(
+        &self,
+        url: &str,
+        origins: &[String],
+    ) -> impl Future<Output = Result<Option<Self::Page>, Failure>> + Send;
+
     /// Reads what would be founded and says yes or no.
     fn agrees(&self, words: &[String]) -> impl Future<Output = bool> + Send;
 }
@@ -67,7 +74,7 @@ pub async fn enrol<P: Person>(
         Turned::Invited(signed) => (*signed, (shown, None)),
         Turned::Genesis(founding) => {
             let (signed, touching) = found(&mut channel, *founding, person).await?;
-            (signed, (shown, Some(touching)))
+            (signed, (shown, touching))
         }
     };
     let enrolled = store(&mut channel, signed).await;
@@ -101,7 +108,7 @@ async fn found<R, W, P>(
     channel: &mut Channel<R, W>,
     founding: Founding,
     person: &P,
-) -> Result<(Signed, P::Page), EnrolError>
+) -> Result<(Signed, Option<P::Page>), EnrolError>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -122,7 +129,7 @@ where
         "Touch your key in the same tab, if it shows these words: {}",
         founding.touch_words()
     ));
-    let shown = person.show(&page.url, founding.origins()).await?;
+    let shown = person.goes_on(&page.url, founding.origins()).await?;
     let Message::Touched(touched) = channel.read().await?.message else {
         return Err(EnrolError::Protocol("another message than the touch"));
     };

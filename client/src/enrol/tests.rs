@@ -37,6 +37,10 @@ impl Person for Reader {
         crate::browser::Page::checked(url, origins).map(drop)
     }
 
+    async fn goes_on(&self, url: &str, origins: &[String]) -> Result<Option<()>, Failure> {
+        self.show(url, origins).await.map(Some)
+    }
+
     async fn agrees(&self, words: &[String]) -> bool {
         self.read.lock().extend_from_slice(words);
         !self.declines

@@ -14,7 +14,7 @@ use prost::Message;
 use serde::Deserialize;
 
 use super::{Desk, say};
-use crate::api::ask;
+use crate::api::{Api, ask};
 use crate::exit::Failure;
 
 /// The verified log with the statements that it was made from.
@@ -34,11 +34,11 @@ impl VerifiedLog {
     ///
     /// # Cancel safety
     /// Nothing is lost but the statements that were read.
-    pub async fn fetch(desk: &impl Desk, genesis: &Hash) -> Result<Self, Failure> {
+    pub async fn fetch(api: &dyn Api, genesis: &Hash) -> Result<Self, Failure> {
         let (mut roster, mut statements) = (None, Vec::new());
         loop {
             let from = statements.len().saturating_add(1);
-            let page = page(desk, u64::try_from(from).unwrap_or(u64::MAX)).await?;
+            let page = page(api, u64::try_from(from).unwrap_or(u64::MAX)).await?;
             if page.is_empty() {
                 break;
             }
@@ -57,14 +57,14 @@ pub(super) async fn fetch(
     known: Option<Arc<Roster>>,
 ) -> Result<Arc<Roster>, Failure> {
     let next = |roster: Option<&Roster>| roster.map_or(1, |it| it.number().saturating_add(1));
-    let mut first = page(desk, next(known.as_deref())).await?;
+    let mut first = page(desk.api(), next(known.as_deref())).await?;
     if let (true, Some(known)) = (first.is_empty(), &known) {
         return Ok(known.clone());
     }
     let mut roster = known.map(Arc::unwrap_or_clone);
     while !first.is_empty() {
         extend(&mut roster, &first, genesis)?;
-        first = page(desk, next(roster.as_ref())).await?;
+        first = page(desk.api(), next(roster.as_ref())).await?;
     }
     roster.map(Arc::new).ok_or_else(withheld)
 }
@@ -87,13 +87,13 @@ pub(super) fn check_followed(roster: &Roster, followed: Option<&Head>) -> Result
     }
 }
 
-async fn page(desk: &impl Desk, from: u64) -> Result<Vec<Statement>, Failure> {
+async fn page(api: &dyn Api, from: u64) -> Result<Vec<Statement>, Failure> {
     #[derive(Deserialize)]
     struct Page {
         statements: Vec<String>,
     }
     let path = format!("/v1/roster/statements?from={from}");
-    let page: Page = ask(desk.api(), Method::GET, &path, None).await?;
+    let page: Page = ask(api, Method::GET, &path, None).await?;
     let decode = |text: &String| {
         let bytes = STANDARD.decode(text).ok()?;
         Statement::decode(&bytes[..]).ok()
