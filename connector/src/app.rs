@@ -81,6 +81,7 @@ struct App {
 /// [`AppError`]: nothing was served then.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AppError> {
     let app = App::new(config)?;
+    app.do_due();
     let mut keepers = JoinSet::new();
     for gateway in app.config.gateways.clone() {
         keepers.spawn(app.control.clone().keep(gateway));

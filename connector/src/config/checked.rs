@@ -123,10 +123,6 @@ pub(super) struct Broken {
     pub(super) rule: String,
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "errors and texts are given away"
-)]
 fn broken(key: impl Into<String>, rule: impl std::fmt::Display) -> Broken {
     Broken {
         key: key.into(),

@@ -2,21 +2,35 @@
 
 use toml::{Table, Value};
 
-/// What names of variables begin with.
+/// What names of variables begin with. Other programs of the product have variables of their own with it.
 const PREFIX: &str = "ADIT_";
-/// Variables of other programs of the product that share the prefix, and of the test command.
-const FOREIGN: [&str; 2] = ["ADIT_CONFIG", "ADIT_LOG"];
+/// Keys and sections of this configuration: what begins with another word is not meant for it.
+const OWN: [&str; 12] = [
+    "gateways",
+    "gateways_key",
+    "genesis",
+    "head",
+    "cluster",
+    "key_file",
+    "state_dir",
+    "kubernetes",
+    "ceiling",
+    "services",
+    "audit",
+    "limits",
+];
 
 /// Picks the variables that are meant for the configuration: the dotted path in lower case, and the value.
 pub(super) fn overlay(
     environment: impl Iterator<Item = (String, String)>,
 ) -> Vec<(Vec<String>, String)> {
+    let path = |name: &str| -> Option<Vec<String>> {
+        let path = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
+        let path: Vec<_> = path.split("__").map(str::to_owned).collect();
+        OWN.contains(&path.first()?.as_str()).then_some(path)
+    };
     environment
-        .filter(|(name, _)| !FOREIGN.contains(&name.as_str()))
-        .filter_map(|(name, value)| {
-            let path = name.strip_prefix(PREFIX)?.to_ascii_lowercase();
-            Some((path.split("__").map(str::to_owned).collect(), value))
-        })
+        .filter_map(|(name, value)| Some((path(&name)?, value)))
         .collect()
 }
 

@@ -117,6 +117,8 @@ fn the_environment_lies_over_the_file() {
         ("ADIT_KUBERNETES__TOKEN_FILE", "/elsewhere"),
         ("ADIT_CEILING__SIGN_IN_MAX_S", "60"),
         ("PATH", "/bin"),
+        ("ADIT_AUTHENTICATOR", "software"),
+        ("ADIT_LIVES__LEASE_S", "10"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let config = parse(Path::new("f"), GOOD, environment.into_iter()).unwrap();
@@ -134,6 +136,6 @@ fn the_environment_lies_over_the_file() {
 
 #[test]
 fn an_unknown_key_in_the_environment_is_refused() {
-    let environment = [("ADIT_CEILNG__GROUPS".to_owned(), "[]".to_owned())];
+    let environment = [("ADIT_CEILING__GRUPS".to_owned(), "[]".to_owned())];
     assert!(parse(Path::new("f"), GOOD, environment.into_iter()).is_err());
 }

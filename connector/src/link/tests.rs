@@ -148,12 +148,11 @@ async fn reset(recv: &mut RecvStream) -> Reason {
 
 /// The reason that a link was closed with.
 async fn closed(link: &Connection) -> Reason {
-    match link.closed().await {
-        ConnectionError::ApplicationClosed(close) => {
-            Reason::from_code(close.error_code.into_inner()).unwrap()
-        }
-        other => panic!("{other:?}"),
-    }
+    let closed = link.closed().await;
+    let ConnectionError::ApplicationClosed(close) = &closed else {
+        panic!("{closed:?}");
+    };
+    Reason::from_code(close.error_code.into_inner()).unwrap()
 }
 
 #[tokio::test]

@@ -257,16 +257,16 @@ fn c7_each_altered_field_is_refused_with_its_reason() {
         assert_eq!(refused(&world, change), reason);
     };
     altered(Reason::EvidenceInvalid, &|offer| {
-        offer.user_id.clone_from(&bert)
+        offer.user_id.clone_from(&bert);
     });
     altered(Reason::RequestMalformed, &|offer| offer.user_id.clear());
     for elsewhere in ["cluster/test", "service/prod/x", "service/test/db"] {
         altered(Reason::UnknownOrForbidden, &|offer| {
-            elsewhere.clone_into(&mut offer.target)
+            elsewhere.clone_into(&mut offer.target);
         });
     }
     altered(Reason::RequestMalformed, &|offer| {
-        "10.0.0.1:22".clone_into(&mut offer.target)
+        "10.0.0.1:22".clone_into(&mut offer.target);
     });
     altered(Reason::SessionExpired, &|offer| offer.expires_ms = 1);
     altered(Reason::RequestMalformed, &|offer| offer.device_key[3] ^= 1);
@@ -274,16 +274,16 @@ fn c7_each_altered_field_is_refused_with_its_reason() {
     altered(Reason::EvidenceInvalid, &|offer| facts_of(offer).tier = 3);
     altered(Reason::EvidenceInvalid, &|offer| facts_of(offer).tier = 0);
     altered(Reason::ClockSkew, &|offer| {
-        facts_of(offer).decided_ms -= 301_000
+        facts_of(offer).decided_ms -= 301_000;
     });
     altered(Reason::ClockSkew, &|offer| {
-        facts_of(offer).decided_ms += 301_000
+        facts_of(offer).decided_ms += 301_000;
     });
     altered(Reason::RequestMalformed, &|offer| {
-        facts_of(offer).source_address.clear()
+        facts_of(offer).source_address.clear();
     });
     altered(Reason::VersionUnsupported, &|offer| {
-        offer.must_understand.push("x".to_owned())
+        offer.must_understand.push("x".to_owned());
     });
 }
 
