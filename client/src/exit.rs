@@ -125,6 +125,13 @@ impl Failure {
         self
     }
 
+    /// What to do about it, unless the message ends with that already.
+    #[must_use]
+    pub fn further_repair(&self) -> Option<&str> {
+        let repair = self.repair.as_deref()?;
+        (!self.message.ends_with(repair)).then_some(repair)
+    }
+
     /// The reason of the protocol, if there is one that this version knows.
     #[must_use]
     pub fn reason(&self) -> Option<Reason> {
@@ -138,7 +145,7 @@ impl fmt::Display for Failure {
         if let Some(code) = &self.code {
             write!(f, " ({code})")?;
         }
-        if let Some(repair) = &self.repair {
+        if let Some(repair) = self.further_repair() {
             write!(f, "\n  {repair}")?;
         }
         Ok(())
@@ -159,6 +166,11 @@ mod tests {
             failure.to_string(),
             "nobody is signed in (sign_in_required)\n  run `adit login`"
         );
+        let said = Failure::of(
+            Reason::SignInRequired,
+            "nobody is signed in: run `adit login`",
+        );
+        assert_eq!(said.to_string().matches("adit login").count(), 1);
         let text = serde_json::to_string(&failure).unwrap();
         let read: Failure = serde_json::from_str(&text).unwrap();
         assert_eq!(read, failure);

@@ -22,9 +22,9 @@ pub fn answer(failure: &Failure) -> Response<Full<Bytes>> {
 pub fn answer_as(status: StatusCode, failure: &Failure) -> Response<Full<Bytes>> {
     let code = failure.code.as_deref().unwrap_or("agent");
     let repair = failure.repair.as_deref().unwrap_or_default();
-    let message = match repair {
-        "" => failure.message.clone(),
-        repair => format!("{}: {repair}", failure.message),
+    let message = match failure.further_repair() {
+        None => failure.message.clone(),
+        Some(repair) => format!("{}: {repair}", failure.message),
     };
     let body = json!({
         "kind": "Status",
