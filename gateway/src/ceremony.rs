@@ -22,7 +22,7 @@ mod record;
 mod relying_party;
 mod sign_in;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod touch;
 
 use std::time::Duration;

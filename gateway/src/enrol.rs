@@ -16,6 +16,8 @@ mod admission;
 mod enrolling;
 mod placing;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

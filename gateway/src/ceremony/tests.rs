@@ -1,6 +1,6 @@
 //! Ceremonies with the software authenticator, on both stores.
 
-mod browser;
+pub(crate) mod browser;
 mod sign_ins;
 mod touches;
 
@@ -15,8 +15,8 @@ use adit_proto::id::UserId;
 use adit_proto::testing::{Log, Person, START, random};
 use browser::{challenge_of, registers, registers_as};
 
-pub(super) const RP_ID: &str = "localhost";
-pub(super) const ORIGIN: &str = "http://localhost:8443";
+pub(crate) const RP_ID: &str = "localhost";
+pub(crate) const ORIGIN: &str = "http://localhost:8443";
 /// Later than every statement of the logs here.
 pub(super) const NOW: UnixMillis = UnixMillis(START.0 + 60_000);
 
