@@ -1,11 +1,18 @@
 //! A deployment for unit tests: gateways, a first admin with device and passkey, and the log that they begin.
 
-use adit_proto::id::{DeviceId, PasskeyId, UserId};
+use std::time::Duration;
+
+use adit_proto::id::{DeviceId, InvitationId, PasskeyId, UserId};
+use adit_proto::invitation::Invitation;
 use adit_proto::label::Hash;
 use adit_proto::roster::Roster;
+use adit_proto::secret::Secret;
 use adit_proto::software_authenticator::{SOFTWARE_AAGUID, SoftwareAuthenticator};
 use adit_proto::statement::{Draft, Head, Kind};
-use adit_proto::wire::roster::{Body, Device, Genesis, Passkey, Statement, User};
+use adit_proto::wire::roster::{
+    Admits, Body, Device, Enrolment, Genesis, Invitation as InvitationEntry, Passkey, Statement,
+    User,
+};
 use adit_transport::key::{DeviceSigner, PrivateKey};
 use ring::rand::SystemRandom;
 
@@ -80,6 +87,60 @@ impl Founder {
 
     pub(crate) fn roster(&self) -> Roster {
         Roster::found(&self.genesis).unwrap()
+    }
+
+    /// The statements that get the user bob with `passkey` into the log of `roster`.
+    pub(crate) fn enrol_another(
+        &self,
+        roster: &Roster,
+        passkey: &SoftwareAuthenticator,
+    ) -> Vec<Statement> {
+        let mut roster = roster.clone();
+        let user_id = UserId::from_parts(clock::now(), [2; 10]).to_string();
+        let invitation_id = InvitationId::from_parts(clock::now(), [2; 10]).to_string();
+        let address = "gw.example.org:443".parse().unwrap();
+        let gateways = self.gateways.0.public_key().fingerprint();
+        let invitation =
+            Invitation::new(Secret::new([5; 16]), &gateways, roster.genesis(), address).key();
+        let (mut users, mut invitations, mut enrolments) = (body(), body(), body());
+        users.users.push(User {
+            user_id: user_id.clone(),
+            name: "bob".to_owned(),
+            ..User::default()
+        });
+        invitations.invitations.push(InvitationEntry {
+            invitation_id: invitation_id.clone(),
+            key: invitation.public().as_bytes().to_vec(),
+            user_id,
+            admits: Admits::Both.into(),
+            tier_cap: 4,
+            expires_ms: clock::now().after(Duration::from_hours(1)).0,
+            approval: false,
+        });
+        let mut statements = Vec::new();
+        for (kind, body) in [(Kind::User, users), (Kind::Invitation, invitations)] {
+            let statement = self.state(&roster, kind, &body);
+            roster.append(&statement).unwrap();
+            statements.push(statement);
+        }
+        let mut passkey = passkey_entry(passkey);
+        passkey.passkey_id = PasskeyId::from_parts(clock::now(), [2; 10]).to_string();
+        enrolments.enrolments.push(Enrolment {
+            invitation_id,
+            device: Some(Device {
+                device_id: DeviceId::from_parts(clock::now(), [2; 10]).to_string(),
+                key: key().public_key().spki().to_vec(),
+                name: "desk".to_owned(),
+                tier_cap: 4,
+            }),
+            passkey: Some(passkey),
+        });
+        let signer = invitation.public().fingerprint();
+        let draft = Draft::new(roster.genesis(), Kind::Enrolment, signer, &enrolments);
+        let placed = draft.place(&roster.head());
+        let signature = invitation.sign(&placed.hash()).to_vec();
+        statements.push(placed.seal(signature, None));
+        statements
     }
 
     /// A statement of this admin after the head of `roster`.

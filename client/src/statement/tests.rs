@@ -252,6 +252,32 @@ async fn s1_the_touch_of_another_person_or_over_another_body_or_kind_signs_nothi
 }
 
 #[tokio::test]
+async fn s1_the_touch_of_another_person_of_the_roster_signs_nothing() {
+    let founder = Founder::new();
+    let other = passkey();
+    let gateway = Gateway::new(&founder, Toucher::Other(other.clone()));
+    {
+        let mut log = gateway.log.lock();
+        for statement in founder.enrol_another(&log.1, &other) {
+            log.1.append(&statement).unwrap();
+            log.0.push(statement);
+        }
+    }
+    let known = gateway
+        .log
+        .lock()
+        .1
+        .active_passkey(other.credential_id())
+        .is_some();
+    assert!(known, "it is somebody's");
+    let failure = propose(&gateway, &invite(vec![invitee("eve", 1)]))
+        .await
+        .unwrap_err();
+    assert!(failure.message.contains("another person"), "{failure}");
+    assert_eq!(gateway.head().number, 4);
+}
+
+#[tokio::test]
 async fn a_missed_turn_is_taken_again_without_another_touch() {
     let founder = Founder::new();
     let gateway = Gateway::new(&founder, Toucher::Honest);
