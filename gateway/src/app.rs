@@ -22,6 +22,7 @@ use crate::ceremony::{self, Ceremonies};
 use crate::clock::{Clock, Entropy};
 use crate::config::Config;
 use crate::control::{Control, EnrolHandler};
+use crate::metrics::Metrics;
 use crate::policy_in_force::Policies;
 use crate::reading::{Reader, Readings};
 use crate::registry::Registry;
@@ -236,6 +237,15 @@ impl Assembled {
             stop.run_until_cancelled(watching).await;
         });
         tasks.spawn(forget_seed(services.clone(), self.state, shutdown.clone()));
+        if let Some(address) = services.config.metrics {
+            let metrics = Metrics {
+                relay: Arc::clone(&self.relay),
+                registry: Arc::clone(&services.registry),
+                broker: Arc::clone(&services.broker),
+                readings: self.readings.clone(),
+            };
+            tasks.spawn(metrics.serve(address, shutdown.clone()));
+        }
         let control = Control {
             services: services.clone(),
             relay: self.relay,

@@ -12,6 +12,7 @@ pub mod config;
 pub mod control;
 pub mod enrol;
 pub mod init;
+mod metrics;
 pub mod policy_in_force;
 pub mod reading;
 pub mod refusal;
