@@ -249,6 +249,9 @@ async fn finish(
     crate::agent::ask(paths, Some(name), "sign-in", call).await?;
     match kube::write(paths, name, &[], None).await {
         Ok(written) => kube::say(&written),
+        Err(failure) if failure.reason() == Some(Reason::UnknownOrForbidden) => {
+            on_stderr("There is no cluster that you may use yet; run `adit kube` when there is.")
+        }
         // The machine is enrolled all the same.
         Err(failure) => on_stderr(&format!(
             "The kubeconfig was not written: {failure}\n  run `adit kube` when that is repaired"

@@ -47,7 +47,7 @@ impl DevicesCommand {
         let columns = [
             ("ID", "/id"),
             ("NAME", "/name"),
-            ("OWNER", "/owner"),
+            ("OWNER", "/owner_name"),
             ("TIER", "/tier"),
             ("STATE", "/state"),
         ];

@@ -27,9 +27,9 @@ impl SessionsCommand {
     /// A failure that says what to do.
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
         let columns = [
-            ("ID", "/session_id"),
-            ("USER", "/user"),
-            ("DEVICE", "/device"),
+            ("ID", "/id"),
+            ("USER", "/user_id"),
+            ("DEVICE", "/device_id"),
             ("TARGET", "/target"),
             ("EXPIRES_MS", "/expires_ms"),
         ];
