@@ -48,6 +48,8 @@ pub trait Heard: Send + Sync + 'static {
     fn routes(&self) -> Vec<RouteId>;
     /// The gateway ended a session, or knows it no more.
     fn session_ended(&self, session: &str, reason: Reason, detail: &str);
+    /// The gateway serves this device no more: what rested on it is over, though nobody may be there to say so.
+    fn dismissed(&self);
 }
 
 #[derive(Clone, Debug)]

@@ -200,7 +200,10 @@ async fn over_the_network(newcomer: Newcomer, sitter: &Sitter) -> Result<Enrolle
         DialError::Refused(quinn::ConnectionError::TransportError(_)) => {
             EnrolError::Invitation(InvitationError::OtherGateways).into()
         }
-        other => Failure::of(Reason::GatewayUnreachable, causes(&other)),
+        DialError::Refused(_)
+        | DialError::OutOfPatience
+        | DialError::Connect(_)
+        | DialError::Tls(_) => Failure::of(Reason::GatewayUnreachable, causes(&error)),
     })?;
     let contact = contact(&connection)
         .ok_or_else(|| Failure::of(Reason::GatewayUnreachable, "the handshake is incomplete"))?;

@@ -29,14 +29,12 @@ pub(super) async fn keep_up(control: &Control, dialler: &Dialler) {
     let (mut party, mut pause) = (None, PAUSE);
     loop {
         let failure = match attempt(dialler, &mut party).await {
-            Ok((party, connection)) => {
-                pause = PAUSE;
-                line::hold(control, dialler, party, connection).await
-            }
+            Ok((party, connection)) => line::hold(control, dialler, party, connection).await,
             Err(failure) => Some(failure),
         };
         let Some(failure) = failure else {
             // Lost without a word: links go on, so the next attempt begins at once.
+            pause = PAUSE;
             control.state.send_replace(State::Dialling);
             continue;
         };
@@ -45,10 +43,21 @@ pub(super) async fn keep_up(control: &Control, dialler: &Dialler) {
             "The gateway is not reached: {}",
             failure.message
         );
+        if failure.reason().is_some_and(dismisses) {
+            dialler.heard.dismissed();
+        }
         control.state.send_replace(State::Failed(failure));
         let _ = timeout(pause, control.wanted.notified()).await;
         pause = (pause * 2).min(PAUSE_MAX);
     }
+}
+
+/// Whether a refusal is the gateway's word on this device, and not on the moment.
+const fn dismisses(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::DeviceRevoked | Reason::DeviceSuspended | Reason::DeviceUnknown
+    )
 }
 
 async fn attempt(
@@ -97,7 +106,7 @@ async fn resolve(gateway: &str) -> Result<SocketAddr, Failure> {
 fn refusal(error: &DialError) -> Failure {
     match error {
         DialError::Refused(_) => match reset::reason(error) {
-            Some(reason) => Failure::of(reason, "the gateway refuses this device"),
+            Some(reason) => Failure::of(reason, format!("the gateway refuses this device ({reason})")),
             None => Failure::of(
                 Reason::GatewayUnreachable,
                 "who answers at the gateway's address is not the gateway that this machine enrolled with",

@@ -57,7 +57,10 @@ impl Broken {
         let closed = connection.close_reason();
         let closed = closed.as_ref().and_then(|error| reset::reason(error));
         let reason = closed.or_else(|| reset::reason(&error))?;
-        Some(Failure::of(reason, "the gateway closed the connection"))
+        Some(Failure::of(
+            reason,
+            format!("the gateway closed the connection ({reason})"),
+        ))
     }
 }
 

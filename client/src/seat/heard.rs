@@ -52,6 +52,10 @@ impl Heard for Ears {
             self.sessions.forget(session);
         }
     }
+
+    fn dismissed(&self) {
+        self.sessions.forget_all();
+    }
 }
 
 /// Ends sessions and links to whom the roster trusts no more, for as long as the profile is at work.

@@ -142,7 +142,9 @@ fn config(profile: &Profile, name: &Name, head: &MadeStatement, key_file: &str) 
 
 /// A Secret with the key and a ConfigMap with the configuration.
 fn manifest(config: &str, key: &str) -> String {
-    let config: String = config.lines().map(|line| format!("    {line}\n")).collect();
+    let config = config
+        .lines()
+        .fold(String::new(), |text, line| text + "    " + line + "\n");
     format!(
         "apiVersion: v1\nkind: Secret\nmetadata:\n  name: adit-cluster-key\n  namespace: adit\ndata:\n  cluster.key: {key}\n---\n\
          apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: adit-connector\n  namespace: adit\ndata:\n  connector.toml: |\n{config}"
