@@ -32,8 +32,14 @@ impl Kubectl {
 
     /// Runs in this network namespace from now on.
     #[must_use]
-    pub fn within(mut self, netns: &Netns) -> Self {
-        self.launch = self.launch.in_netns(netns.path());
+    pub fn within(self, netns: &Netns) -> Self {
+        self.inside(netns.path())
+    }
+
+    /// Runs in the network namespace bound to `path` from now on.
+    #[must_use]
+    pub fn inside(mut self, path: &Path) -> Self {
+        self.launch = self.launch.in_netns(path);
         self
     }
 

@@ -12,4 +12,5 @@ pub mod netns;
 pub mod postgres;
 pub mod process;
 pub mod scratch;
+pub mod stack;
 pub mod wait;

@@ -1,0 +1,135 @@
+//! `adit-connector` in its namespace.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use super::{BOUND, Engineer, write};
+use crate::built::program;
+use crate::netns::Host;
+use crate::process::{Launch, Process};
+use crate::scratch::scratch;
+
+/// A connector, configured and perhaps running.
+#[derive(Debug)]
+pub struct Connector {
+    process: Option<Process>,
+    launch: Launch,
+    folder: PathBuf,
+    config: PathBuf,
+}
+
+impl Connector {
+    /// Has `admin` add the cluster, and configures a connector with what that printed.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn add(admin: &Engineer, host: &Host, name: &str) -> Result<Self> {
+        let folder = scratch()?.folder("connector")?;
+        let out = folder.join("install");
+        admin
+            .adit(&["admin", "clusters", "add", name, "--out"])
+            .arg(&out)
+            .run()?
+            .ok()?;
+        let config = folder.join("connector.toml");
+        let installed = fs::read_to_string(out.join("connector.toml")).context("connector.toml")?;
+        let state = folder.join("state");
+        write(
+            &config,
+            &format!(
+                "state_dir = \"{}\"\n{installed}\n[ceiling]\ngroups = [\"adit-view\"]\n",
+                state.display()
+            ),
+        )?;
+        let launch = host.netns().launch(program("adit-connector")?);
+        Ok(Self {
+            process: None,
+            launch,
+            folder,
+            config,
+        })
+    }
+
+    /// Serves the API server with the account of this kubeconfig.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written.
+    pub fn with_kubernetes(self, kubeconfig: &Path) -> Result<Self> {
+        self.configure(&format!(
+            "[kubernetes]\nkubeconfig_file = \"{}\"\n",
+            kubeconfig.display()
+        ))?;
+        Ok(self)
+    }
+
+    /// Serves a TCP service.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written.
+    pub fn with_service(self, name: &str, address: &str) -> Result<Self> {
+        self.configure(&format!(
+            "[[services]]\nname = \"{name}\"\naddress = \"{address}\"\n"
+        ))?;
+        Ok(self)
+    }
+
+    /// Appends to the configuration file.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn configure(&self, lines: &str) -> Result<()> {
+        let text = fs::read_to_string(&self.config)?;
+        write(&self.config, &format!("{text}\n{lines}"))
+    }
+
+    /// Starts it and waits until a gateway has registered it.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn start(mut self) -> Result<Self> {
+        self.run()?;
+        Ok(self)
+    }
+
+    /// Starts it again after [`Connector::kill`].
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn run(&mut self) -> Result<()> {
+        let mut process = self
+            .launch
+            .clone()
+            .args(["run", "--config"])
+            .arg(&self.config)
+            .spawn()?;
+        process.until_line("registered with a gateway", BOUND)?;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Kills it.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn kill(&mut self) -> Result<()> {
+        self.process
+            .take()
+            .map_or(Ok(()), |mut process| process.kill())
+    }
+
+    /// Where its state and configuration lie.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What it wrote to its log so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process.as_ref().map_or_else(String::new, |process| {
+            [process.stdout(), process.stderr()].concat()
+        })
+    }
+}
