@@ -107,8 +107,8 @@ fn initial() -> Vec<u8> {
             .connect_with(config, taker.local_addr().unwrap(), tls::SERVER_NAME)
             .unwrap();
         let mut buffer = vec![0; 2048];
-        let taken = tokio::time::timeout(Duration::from_secs(5), taker.recv(&mut buffer));
-        let length = taken.await.unwrap().unwrap();
+        let arrival = tokio::time::timeout(Duration::from_secs(5), taker.recv(&mut buffer));
+        let length = arrival.await.unwrap().unwrap();
         buffer.truncate(length);
         buffer
     })

@@ -33,6 +33,7 @@ fn register_ask(site: &Site, person: &Person) -> RegisterAsk {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 fn one_tab_registers_touches_and_signs_in() {
     let site = Site::start().unwrap();
     let browser = Browser::start().unwrap();

@@ -253,7 +253,7 @@ async fn finish(
     match kube::write(paths, name, &[], None).await {
         Ok(written) => kube::say(&written),
         Err(failure) if failure.reason() == Some(Reason::UnknownOrForbidden) => {
-            on_stderr("There is no cluster that you may use yet; run `adit kube` when there is.")
+            on_stderr("There is no cluster that you may use yet; run `adit kube` when there is.");
         }
         // The machine is enrolled all the same.
         Err(failure) => on_stderr(&format!(

@@ -83,7 +83,7 @@ impl Site {
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
         runtime.spawn(async move {
-            let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
             web::serve(listener, Scheme::Plain, web::router(site), stop).await;
         });
         let agent = TcpListener::bind("127.0.0.1:0")?;

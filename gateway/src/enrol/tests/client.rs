@@ -1,5 +1,10 @@
 //! A client that enrols as `adit enrol` does, and can stop or cheat.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "any other message is a failure of the test"
+)]
+
 use adit_proto::assertion::registered;
 use adit_proto::frame::{self, Limit};
 use adit_proto::id::UserId;

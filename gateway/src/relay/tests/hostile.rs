@@ -300,6 +300,7 @@ async fn u5_a_route_moves_only_by_its_own_key_and_only_to_who_answers() {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one story, told in its order")]
 async fn u5_an_answer_moves_a_route_only_with_the_token_that_was_sent_there() {
     let mut gateway = Gateway::start(Announcing::Everybody);
     let key = BindKey::from_bytes(&[5; 32]);

@@ -317,7 +317,7 @@ async fn registered(
         party.route().is_none_or(|before| before == route),
         "a route stays the same"
     );
-    let mut nudges = party.registered(&connection, route)?;
+    let mut asked = party.registered(&connection, route)?;
     registrations.send_modify(|times| *times += 1);
     let (tell, mut told) = mpsc::channel(64);
     // Reading eight bytes must not be cancelled half-way.
@@ -332,7 +332,7 @@ async fn registered(
     });
     loop {
         tokio::select! {
-            nudge = nudges.recv() => { nudge.unwrap(); nudged.fetch_add(1, Ordering::Relaxed); send.write_all(b"?").await?; }
+            nudge = asked.recv() => { nudge.unwrap(); nudged.fetch_add(1, Ordering::Relaxed); send.write_all(b"?").await?; }
             route = told.recv() => {
                 let route = route.ok_or_else(|| anyhow::anyhow!("the control connection ended"))?;
                 party.announced(route);
