@@ -9,7 +9,7 @@ use crate::profile::ProfileName;
 
 /// Access to Kubernetes clusters and the services in them, with a passkey and without a VPN.
 #[derive(Debug, Parser)]
-#[command(name = "adit", version, about, max_term_width = 100)]
+#[command(name = "adit", version, max_term_width = 100)]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
