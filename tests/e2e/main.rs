@@ -10,3 +10,4 @@ mod closed_door;
 mod cluster;
 mod main_job;
 mod pages;
+mod quickstart;
