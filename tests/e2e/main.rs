@@ -8,6 +8,7 @@
 
 mod closed_door;
 mod cluster;
+mod lies;
 mod main_job;
 mod pages;
 mod quickstart;
