@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::str::FromStr;
 
+use adit_proto::address::{AddressError, HostPort};
 use adit_proto::id::{DeviceId, UserId};
 use adit_proto::key::Fingerprint;
 use adit_proto::label::Hash;
@@ -92,7 +93,7 @@ impl fmt::Display for ProfileName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Profile {
     /// The gateway's host and port.
-    pub gateway: String,
+    pub gateway: HostPort,
     /// Fingerprints of the gateways' key and of its named successor.
     pub gateways_keys: (Fingerprint, Fingerprint),
     /// Hash of the genesis statement.
@@ -117,7 +118,7 @@ struct ProfileFile {
 impl From<&Profile> for ProfileFile {
     fn from(profile: &Profile) -> Self {
         Self {
-            gateway: profile.gateway.clone(),
+            gateway: profile.gateway.to_string(),
             gateways_key: profile.gateways_keys.0.to_string(),
             gateways_next_key: profile.gateways_keys.1.to_string(),
             genesis: STANDARD.encode(profile.genesis),
@@ -137,7 +138,10 @@ impl TryFrom<ProfileFile> for Profile {
         };
         let genesis = STANDARD.decode(&file.genesis).ok();
         Ok(Self {
-            gateway: file.gateway,
+            gateway: file
+                .gateway
+                .parse()
+                .map_err(|error: AddressError| format!("gateway: {error}"))?,
             gateways_keys: (key(&file.gateways_key)?, key(&file.gateways_next_key)?),
             genesis: genesis
                 .and_then(|bytes| bytes.try_into().ok())
@@ -254,7 +258,7 @@ pub(crate) mod tests {
 
     pub(crate) fn profile() -> Profile {
         Profile {
-            gateway: "gw.example.org:443".to_owned(),
+            gateway: "gw.example.org:443".parse().unwrap(),
             gateways_keys: (Fingerprint([1; 32]), Fingerprint([2; 32])),
             genesis: [3; 32],
             user: UserId::from_parts(UnixMillis(1), [4; 10]),

@@ -23,6 +23,7 @@ use adit_proto::key::Fingerprint;
 use adit_transport::endpoint::Liveliness;
 use adit_transport::key::DeviceSigner;
 use adit_transport::party::{Dial, DialError, Party, PartyConfig};
+use adit_transport::resolve::resolve;
 use adit_transport::tls::{Alpn, ServerPin};
 use adit_transport::way::Attachment;
 use ring::rand::SystemRandom;
@@ -126,7 +127,7 @@ impl Control {
         backoff: &mut Backoff,
     ) -> Option<quinn::Connection> {
         backoff.wait().await;
-        let address = match resolve(gateway).await {
+        let address = match resolve(gateway.host(), gateway.port()).await {
             Ok(address) => address,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -203,13 +204,6 @@ impl Control {
             "a gateway was refused: {subject}"
         );
     }
-}
-
-async fn resolve(gateway: &HostPort) -> std::io::Result<SocketAddr> {
-    let mut found = tokio::net::lookup_host((gateway.host(), gateway.port())).await?;
-    found
-        .next()
-        .ok_or_else(|| std::io::Error::from(std::io::ErrorKind::NotFound))
 }
 
 fn tell_dial_error(gateway: &HostPort, error: &DialError) {

@@ -11,6 +11,7 @@ pub mod frame;
 pub mod key;
 pub mod party;
 pub mod rebind;
+pub mod resolve;
 pub mod secret_file;
 pub mod stream;
 pub mod tls;

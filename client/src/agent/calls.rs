@@ -161,7 +161,7 @@ async fn status(seat: &Seat) -> SeatStatus {
     let sessions = seat.sessions();
     SeatStatus {
         profile: seat.name().to_string(),
-        gateway: seat.profile().gateway.clone(),
+        gateway: seat.profile().gateway.to_string(),
         connected: trouble.is_none(),
         trouble,
         roster_number: seat.roster().head().number,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use adit_transport::resolve::resolve;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HOST, ORIGIN};
 use http::{Method, Request};
@@ -43,7 +44,7 @@ pub(super) async fn request(
     let exchange = async {
         let host = url.host_str().ok_or_else(|| failed("no host"))?;
         let port = url.port_or_known_default().unwrap_or(80);
-        let stream = TcpStream::connect((host, port)).await.map_err(failed)?;
+        let stream = connect(host, port).await.map_err(failed)?;
         if url.scheme() != "https" {
             return exchange(stream, method, url, body).await;
         }
@@ -57,6 +58,10 @@ pub(super) async fn request(
     timeout(PATIENCE, exchange)
         .await
         .map_err(|_| failed("it took too long"))?
+}
+
+async fn connect(host: &str, port: u16) -> std::io::Result<TcpStream> {
+    TcpStream::connect(resolve(host, port).await?).await
 }
 
 fn tls(roots: Option<&Path>) -> Result<Arc<ClientConfig>, Failure> {

@@ -13,6 +13,7 @@ use adit_proto::secret::Secret;
 use adit_transport::endpoint::Liveliness;
 use adit_transport::key::DeviceSigner;
 use adit_transport::party::{Dial, DialError, Party, PartyConfig};
+use adit_transport::resolve::resolve;
 use adit_transport::tls::{self, Alpn, ServerPin};
 use adit_transport::way::Attachment;
 use clap::Args;
@@ -81,7 +82,7 @@ impl EnrolArgs {
         };
         let enrolled = over_the_network(newcomer, &sitter).await?;
         let profile = Profile {
-            gateway: invitation.address().to_string(),
+            gateway: invitation.address().clone(),
             gateways_keys: enrolled.gateways,
             genesis: enrolled.head.genesis,
             user: enrolled.user,
@@ -93,7 +94,7 @@ impl EnrolArgs {
         if global.json {
             return output::print_json(&json!({
                 "profile": name.as_str(),
-                "gateway": profile.gateway,
+                "gateway": profile.gateway.to_string(),
                 "user": enrolled.user_name,
                 "user_id": enrolled.user.to_string(),
                 "device_id": enrolled.device.to_string(),
@@ -216,9 +217,9 @@ async fn over_the_network(newcomer: Newcomer, sitter: &Sitter) -> Result<Enrolle
 
 async fn party(address: &HostPort, signer: Arc<dyn DeviceSigner>) -> Result<Party, Failure> {
     let unreachable = |text: String| Failure::of(Reason::GatewayUnreachable, text);
-    let found = tokio::net::lookup_host((address.host(), address.port())).await;
-    let gateway = found.ok().and_then(|mut found| found.next());
-    let gateway = gateway.ok_or_else(|| unreachable(format!("{address} has no address")))?;
+    let gateway = resolve(&address.host(), address.port())
+        .await
+        .map_err(|error| unreachable(format!("the address of {address} is not found: {error}")))?;
     let config = PartyConfig {
         gateway,
         attachment: Attachment::Free,

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adit_proto::Reason;
+use adit_proto::address::HostPort;
 use adit_transport::endpoint::Liveliness;
 use adit_transport::party::{Dial, DialError, Party, PartyConfig};
+use adit_transport::resolve::resolve;
 use adit_transport::tls::{Alpn, ServerPin};
 use adit_transport::way::Attachment;
 use quinn::Connection;
@@ -64,7 +66,7 @@ async fn attempt(
     dialler: &Dialler,
     held: &mut Option<Arc<Party>>,
 ) -> Result<(Arc<Party>, Connection), Failure> {
-    let gateway = resolve(&dialler.profile.gateway).await?;
+    let gateway = address_of(&dialler.profile.gateway).await?;
     let failed = |error: &dyn std::error::Error| Failure::new(error.to_string());
     let party = if let Some(party) = held {
         party.clone()
@@ -92,15 +94,13 @@ async fn attempt(
     Ok((party, connection))
 }
 
-async fn resolve(gateway: &str) -> Result<SocketAddr, Failure> {
-    let unknown = |detail: String| {
-        let message = format!("the address of {gateway} is not found{detail}");
-        Failure::of(Reason::GatewayUnreachable, message)
-    };
-    let mut found = tokio::net::lookup_host(gateway)
+async fn address_of(gateway: &HostPort) -> Result<SocketAddr, Failure> {
+    resolve(&gateway.host(), gateway.port())
         .await
-        .map_err(|error| unknown(format!(": {error}")))?;
-    found.next().ok_or_else(|| unknown(String::new()))
+        .map_err(|error| {
+            let message = format!("the address of {gateway} is not found: {error}");
+            Failure::of(Reason::GatewayUnreachable, message)
+        })
 }
 
 fn refusal(error: &DialError) -> Failure {

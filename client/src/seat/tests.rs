@@ -21,7 +21,7 @@ async fn seat_at(gateway: &FakeGateway, genesis: Hash) -> (Seat, tempfile::TempD
     let scratch = tempfile::tempdir().unwrap();
     let (paths, name) = (paths(scratch.path()), "one".parse().unwrap());
     let profile = Profile {
-        gateway: gateway.address.to_string(),
+        gateway: gateway.address.to_string().parse().unwrap(),
         gateways_keys: gateway.keys,
         genesis,
         ..profile()

@@ -82,7 +82,7 @@ async fn l1_the_endpoint_of_a_profile_is_described_and_its_files_are_private() {
     let name: ProfileName = "one".parse().unwrap();
     // Nobody answers there, and nobody has to.
     let profile = Profile {
-        gateway: "127.0.0.1:9".to_owned(),
+        gateway: "127.0.0.1:9".parse().unwrap(),
         ..profile()
     };
     profile.save(&running.paths, &name).unwrap();

@@ -130,7 +130,7 @@ fn config(profile: &Profile, name: &Name, head: &MadeStatement, key_file: &str) 
     let quoted = |text: &str| toml::Value::from(text).to_string();
     format!(
         "gateways = [{}]\ngateways_key = {}\ngenesis = {}\nhead = {{ number = {}, hash = {} }}\ncluster = {}\nkey_file = {}\n",
-        quoted(&profile.gateway),
+        quoted(&profile.gateway.to_string()),
         quoted(&profile.gateways_keys.0.to_string()),
         quoted(&STANDARD.encode(profile.genesis)),
         head.number,

@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use adit_proto::address::HostPort;
 use adit_proto::invitation::Invitation;
 use adit_proto::secret::Secret;
 use base64::Engine;
@@ -50,7 +49,7 @@ impl InviteArgs {
         let paths = global.paths()?;
         let name = profile::choose(&paths, global.profile.as_ref()).map_err(Failure::new)?;
         let profile = Profile::load(&paths, &name).map_err(Failure::new)?;
-        let address: HostPort = profile.gateway.parse().map_err(Failure::new)?;
+        let address = profile.gateway.clone();
         let invitation = |_: &String| -> Result<Invitation, Failure> {
             let seed = Secret::new(random::bytes::<16>()?);
             let (gateways, _) = &profile.gateways_keys;
