@@ -129,6 +129,8 @@ impl Links {
     /// Serves streams until the link is gone (`None`), or its device is no longer let in.
     async fn serve(self: Arc<Self>, link: &Arc<Link>) -> Option<Reason> {
         let mut roster = self.book.watch();
+        // What was revoked since the handshake counts as well.
+        roster.mark_changed();
         loop {
             tokio::select! {
                 opened = link.connection.accept_bi() => {

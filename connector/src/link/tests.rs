@@ -238,6 +238,21 @@ async fn a_revoked_device_loses_its_link_at_once() {
 }
 
 #[tokio::test]
+async fn a_device_revoked_before_its_link_is_served_loses_it_too() {
+    let mut rig = Rig::new().await;
+    let link = rig.connect(&rig.world.anna.device).await.unwrap();
+    // TLS 1.3: the gate is asked after the client's half of the handshake.
+    while link.stats().frame_rx.handshake_done == 0 {
+        tokio::task::yield_now().await;
+    }
+    rig.world.log.revoke(Subject::User(rig.world.anna.user));
+    rig.world.deliver();
+    // The link may be closed before the answer has come.
+    heads(&link, &rig.world.log.roster.head()).await;
+    assert_eq!(closed(&link).await, Reason::DeviceRevoked);
+}
+
+#[tokio::test]
 async fn nothing_is_served_before_heads_were_exchanged() {
     let rig = Rig::new().await;
     let session = rig.session(&rig.world.anna).await;
