@@ -52,8 +52,8 @@ impl Drop for Outcome {
 /// The body of an answer.
 #[derive(Debug)]
 pub(super) enum Answer<E: Ending> {
-    /// A `Status` of our own.
-    Status { document: Option<Bytes>, ending: E },
+    /// A `Status` of our own, until it is handed over.
+    Status(Option<Bytes>),
     /// What the API server sends.
     Upstream {
         incoming: Incoming,
@@ -65,12 +65,10 @@ pub(super) enum Answer<E: Ending> {
 }
 
 /// Makes an answer of our own.
-pub(super) fn status<E: Ending>(status: &KubeStatus, ending: E) -> Response<Answer<E>> {
-    let body = Answer::Status {
-        document: Some(status.to_json().into()),
-        ending,
-    };
-    let mut response = Response::new(body);
+pub(super) fn status<E: Ending>(status: &KubeStatus, ending: &E) -> Response<Answer<E>> {
+    // Its length is stated, so that a part of it does not look whole; and nobody reads the body of an answer to HEAD.
+    ending.complete();
+    let mut response = Response::new(Answer::Status(Some(status.to_json().into())));
     *response.status_mut() =
         StatusCode::from_u16(status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(
@@ -124,8 +122,7 @@ impl<E: Ending> Body for Answer<E> {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = self.get_mut();
         let (incoming, ending, outcome) = match this {
-            Self::Status { document, ending } => {
-                ending.complete();
+            Self::Status(document) => {
                 return Poll::Ready(document.take().map(|document| Ok(Frame::data(document))));
             }
             Self::Upstream {
@@ -158,14 +155,14 @@ impl<E: Ending> Body for Answer<E> {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Status { document, .. } => document.is_none(),
+            Self::Status(document) => document.is_none(),
             Self::Upstream { incoming, .. } => incoming.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Status { document, .. } => SizeHint::with_exact(
+            Self::Status(document) => SizeHint::with_exact(
                 document
                     .as_ref()
                     .map_or(0, |document| document.len() as u64),

@@ -35,7 +35,7 @@ pub(super) async fn exchange<E: Ending>(
 ) -> Response<Answer<E>> {
     let begun = Instant::now();
     let Ok(random) = random::bytes() else {
-        return answer::status(&unavailable(&AuditError::Record), ending);
+        return answer::status(&unavailable(&AuditError::Record), &ending);
     };
     let id = RequestId::from_parts(kube.clock.wall(), random);
     let (parts, body) = request.into_parts();
@@ -49,7 +49,7 @@ pub(super) async fn exchange<E: Ending>(
         Err(status) => {
             status.reason().as_str().clone_into(&mut intent.reason);
             kube.audit.note(Event::RequestIntent(intent));
-            return answer::status(&status, ending);
+            return answer::status(&status, &ending);
         }
     };
     let request_id = intent.request_id.clone();
@@ -58,7 +58,7 @@ pub(super) async fn exchange<E: Ending>(
             error = &error as &dyn std::error::Error,
             "a request was refused without an audit log"
         );
-        return answer::status(&unavailable(&error), ending);
+        return answer::status(&unavailable(&error), &ending);
     }
     let (body, received) = RequestBody::new(body);
     let outcome = Outcome {
@@ -171,10 +171,10 @@ async fn forward<E: Ending>(
             return refuse(
                 &KubeStatus::new(Reason::TargetOffline, sentence),
                 outcome,
-                ending,
+                &ending,
             );
         }
-        Err(error) => return refuse(&failed(&error, &outcome), outcome, ending),
+        Err(error) => return refuse(&failed(&error, &outcome), outcome, &ending),
     };
     let (mut parts, incoming) = response.into_parts();
     outcome.event.status = parts.status.as_u16().into();
@@ -188,7 +188,7 @@ fn is_answer(status: StatusCode) -> bool {
     status != StatusCode::UNAUTHORIZED && !status.is_informational()
 }
 
-fn refuse<E: Ending>(status: &KubeStatus, mut outcome: Outcome, ending: E) -> Response<Answer<E>> {
+fn refuse<E: Ending>(status: &KubeStatus, mut outcome: Outcome, ending: &E) -> Response<Answer<E>> {
     status
         .reason()
         .as_str()

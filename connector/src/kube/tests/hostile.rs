@@ -240,3 +240,14 @@ async fn k13_proxy_and_upgrades_wait_for_the_next_version() {
         rig.refuses(request, 400, "request_unsupported").await;
     }
 }
+
+#[tokio::test]
+async fn a_refused_head_request_ends_whole() {
+    let rig = Rig::new().await;
+    let got = rig
+        .send("HEAD /metrics HTTP/1.1\r\nHost: adit\r\n\r\n")
+        .await;
+    assert!(got.text.starts_with("HTTP/1.1 400 "), "{}", got.text);
+    assert!(got.text.ends_with("\r\n\r\n"), "{}", got.text);
+    assert!(got.whole);
+}
