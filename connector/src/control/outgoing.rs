@@ -154,3 +154,33 @@ pub(super) async fn fetch(book: &Book, queue: &mpsc::Sender<Message>) -> Over {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use adit_proto::testing::Log;
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::testing::origin;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_wanted_is_fetched_again_whatever_a_device_claimed() {
+        let (log, dir) = (Log::new(), tempfile::tempdir().unwrap());
+        let book = std::sync::Arc::new(Book::open(dir.path(), origin(&log)).unwrap());
+        book.add(log.statements.clone()).unwrap();
+        let (queue, mut queued) = mpsc::channel(4);
+        let fetched = book.clone();
+        let mut fetching = JoinSet::new();
+        fetching.spawn(async move { fetch(&fetched, &queue).await });
+        let next = log.roster.number() + 1;
+        for wanted in [u64::MAX, next, next] {
+            book.want(wanted);
+            let asked = timeout(FETCH_AGAIN * 2, queued.recv()).await;
+            let from_number = next;
+            let fetch = Message::RosterFetch(RosterFetch { from_number });
+            assert_eq!(asked.unwrap(), Some(fetch), "{wanted}");
+        }
+        book.want(log.roster.number());
+        assert!(timeout(FETCH_AGAIN * 2, queued.recv()).await.is_err());
+    }
+}

@@ -220,13 +220,10 @@ impl Book {
         }
     }
 
-    /// Says that statement `number` exists: whoever talks to a gateway fetches it.
+    /// Says that statement `number` is told to exist: whoever talks to a gateway asks for it, each time anew, since a
+    /// request may be lost and a device may claim any number.
     pub fn want(&self, number: u64) {
-        self.wanted.send_if_modified(|wanted| {
-            let newer = *wanted < number;
-            *wanted = number.max(*wanted);
-            newer
-        });
+        self.wanted.send_replace(number);
     }
 
     /// Tells of statements that are wanted.
