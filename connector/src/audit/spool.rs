@@ -128,7 +128,11 @@ impl Spool {
 
     /// Closes the open segment and begins the next.
     fn rotate(&mut self) -> io::Result<()> {
-        self.file.sync_data()?;
+        if let Err(error) = self.file.sync_data() {
+            // A later sync would succeed and leave out what this one lost.
+            self.failed = true;
+            return Err(error);
+        }
         let first = self.written + 1;
         self.file = Arc::new(segment::append_to(&segment::path(&self.dir, first))?);
         File::open(&self.dir)?.sync_all()?;

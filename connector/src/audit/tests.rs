@@ -245,3 +245,21 @@ async fn an_upload_waits_for_what_is_not_there_yet() {
     assert!(cursor.ready().await);
     assert_eq!(cursor.read().unwrap().last, 2);
 }
+
+#[test]
+fn a_sync_that_failed_stops_the_log_for_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let audit = open(dir.path()).unwrap();
+    let spool = &audit.shared.spool;
+    // This file takes everything and cannot be synced; a full segment is synced before the next one begins.
+    let broken = fs::OpenOptions::new().append(true).open("/dev/null");
+    let well = std::mem::replace(&mut spool.lock().file, Arc::new(broken.unwrap()));
+    spool.lock().segments.back_mut().unwrap().bytes = 8 << 20;
+    assert!(audit.record(refused("x")).is_err());
+    spool.lock().file = well;
+    assert!(matches!(
+        audit.record(refused("x")),
+        Err(AuditError::Unsynced)
+    ));
+    assert!(!audit.admits_sessions());
+}
