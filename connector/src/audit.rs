@@ -135,7 +135,7 @@ impl Audit {
     /// The event is recorded as soon as the future was polled once.
     pub async fn record_synced(&self, event: Event) -> Result<(), AuditError> {
         let seq = self.record(event)?;
-        self.shared.syncer.synced(seq).await
+        self.synced(seq).await
     }
 
     /// Writes what was noted.
@@ -159,7 +159,18 @@ impl Audit {
     pub async fn close(&self) -> Result<(), AuditError> {
         self.flush()?;
         let written = self.shared.spool.lock().written();
-        self.shared.syncer.synced(written).await
+        self.synced(written).await
+    }
+
+    /// Waits until the disk has everything up to record `seq`, which was written.
+    ///
+    /// # Errors
+    /// [`AuditError::Unsynced`].
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn synced(&self, seq: u64) -> Result<(), AuditError> {
+        self.shared.syncer.synced(seq).await
     }
 
     /// Whether new sessions may begin: the spool is below its high-water mark and can be written.

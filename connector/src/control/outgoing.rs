@@ -63,6 +63,10 @@ pub(super) async fn upload(
             return std::future::pending().await;
         };
         cursor = back;
+        // A chain goes on only from what the disk kept: what a gateway has must not go with the power.
+        if control.audit.synced(batch.last).await.is_err() {
+            return std::future::pending().await;
+        }
         if queue
             .send(Message::AuditUpload(batch.upload))
             .await
