@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::segment::{self, BrokenChain, End};
+use super::segment::{self, BrokenChain, End, sync_directory};
 use super::spool::{Segment, Spool, remembered};
 use super::{AuditError, Options};
 use crate::random;
@@ -92,6 +92,10 @@ pub(super) fn open(options: &Options) -> Result<Spool, OpenError> {
     }
     let path = segment::path(dir, segments.back().map_or(1, |last| last.first));
     let file = segment::append_to(&path).map_err(|source| at(&path, source))?;
+    // Their names too: a file whose records are synced is lost with its name.
+    for named in [Some(dir.as_path()), dir.parent()].into_iter().flatten() {
+        sync_directory(named).map_err(|source| at(named, source))?;
+    }
     Ok(Spool {
         dir: dir.clone(),
         max_bytes: options.max_bytes,

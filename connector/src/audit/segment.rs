@@ -40,6 +40,11 @@ pub(super) fn append_to(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Makes the names in a directory last.
+pub(super) fn sync_directory(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
 /// Takes one whole record off the front; `None` where no whole one is left.
 pub(super) fn next(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (prefix, rest) = bytes.split_first_chunk::<PREFIX>()?;

@@ -135,7 +135,7 @@ impl Spool {
         }
         let first = self.written + 1;
         self.file = Arc::new(segment::append_to(&segment::path(&self.dir, first))?);
-        File::open(&self.dir)?.sync_all()?;
+        segment::sync_directory(&self.dir)?;
         self.segments.push_back(Segment { first, bytes: 0 });
         Ok(())
     }

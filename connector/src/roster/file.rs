@@ -25,6 +25,10 @@ impl StatementFile {
             .create(true)
             .mode(0o600)
             .open(path)?;
+        if let Some(directory) = path.parent() {
+            // A file that is synced is lost with its name.
+            File::open(directory)?.sync_all()?;
+        }
         let content = std::fs::read(path)?;
         let total = content.len();
         let mut left = BytesMut::from(content.as_slice());
