@@ -3,9 +3,11 @@
 //! Everything blocks the calling thread, so that it can be used beside real processes. In a namespace both programs and
 //! the connections to chromedriver are inside it.
 
+mod desk;
 mod opener;
 mod tab;
 
+pub use desk::Desk;
 pub use opener::Opener;
 pub use tab::Seen;
 

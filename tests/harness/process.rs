@@ -272,6 +272,27 @@ mod tests {
     }
 
     #[test]
+    fn a_terminal_is_one_and_output_stays_apart() {
+        let finished = Launch::new("sh")
+            .args([
+                "-c",
+                "test -t 0 || exit 9; read -r line; echo \"it's $line\"; echo no >&2; exit 7",
+            ])
+            .on_terminal()
+            .input("typed\n")
+            .run()
+            .unwrap();
+        assert_eq!(
+            (
+                finished.code,
+                finished.stdout.as_str(),
+                finished.stderr.as_str()
+            ),
+            (Some(7), "it's typed\n", "no\n")
+        );
+    }
+
+    #[test]
     fn unprivileged_user_is_not_root() {
         let id = Launch::new("id")
             .arg("-un")

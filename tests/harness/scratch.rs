@@ -80,6 +80,12 @@ impl Scratch {
         self.made.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The folder itself, in which everything lies that this process made.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
     /// Makes a new folder whose name begins with `name`.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::cluster::{Cluster, Impersonation};
+use crate::cluster::{Account, Cluster, Impersonation};
 use crate::netns::Network;
 use crate::scratch::scratch;
 
@@ -39,6 +39,7 @@ pub struct Stack {
     pub gateway: Gateway,
     /// Hosts and router.
     pub network: Network,
+    account: String,
 }
 
 impl Stack {
@@ -70,11 +71,27 @@ impl Stack {
         let gateway = Gateway::start(network.gateway(), &GatewayOptions::default())?;
         gateway.reach(network.client())?;
         let admin = Engineer::new("admin", network.client())?;
+        Self::assemble(network, gateway, admin, policy, configure)
+    }
+
+    /// Goes on from a gateway that `network`'s client host reaches: enrols `admin` as the first admin, and has the
+    /// cluster added and the policy applied.
+    ///
+    /// # Errors
+    /// As [`Stack::start`].
+    pub fn assemble(
+        network: Network,
+        gateway: Gateway,
+        admin: Engineer,
+        policy: &str,
+        configure: impl FnOnce(Connector) -> Result<Connector>,
+    ) -> Result<Self> {
         admin.enrol_first(&gateway, "ann@example.org")?;
         let cluster = Cluster::shared()?;
         cluster.attach(network.cluster().netns())?;
-        let connector =
-            Connector::add(&admin, network.cluster(), "prod")?.with_kubernetes(&users(cluster)?)?;
+        let account = account(cluster)?;
+        let connector = Connector::add(&admin, network.cluster(), "prod")?
+            .with_kubernetes(&account.kubeconfig)?;
         let connector = configure(connector)?.start()?;
         admin.apply_policy(policy)?;
         Ok(Self {
@@ -82,7 +99,14 @@ impl Stack {
             connector,
             gateway,
             network,
+            account: account.username,
         })
+    }
+
+    /// The name of the connector's account, which impersonates; no other stack uses it.
+    #[must_use]
+    pub fn account(&self) -> &str {
+        &self.account
     }
 
     /// Invites a user in group `engineers`, enrols them on a machine of their own and signs them in.
@@ -98,7 +122,7 @@ impl Stack {
 }
 
 /// The account that each test's connector acts with, and the binding of its group to `view`.
-fn users(cluster: &Cluster) -> Result<std::path::PathBuf> {
+fn account(cluster: &Cluster) -> Result<Account> {
     let account = format!("adit-{}", scratch()?.number());
     let made = cluster.impersonator(&Impersonation {
         account: &account,
@@ -113,7 +137,7 @@ fn users(cluster: &Cluster) -> Result<std::path::PathBuf> {
              subjects: [{{apiGroup: rbac.authorization.k8s.io, kind: Group, name: adit-{role}}}]}}"
         ))?;
     }
-    Ok(made.kubeconfig)
+    Ok(made)
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -62,12 +62,20 @@ impl Opener {
     /// # Errors
     /// When none is opened within `bound`.
     pub fn next(&self, bound: Duration) -> Result<String> {
+        wait::until("a page that is opened", bound, || self.try_next())
+    }
+
+    /// The address of the copy of the next file, if it was opened already.
+    ///
+    /// # Errors
+    /// When the file system refuses.
+    pub fn try_next(&self) -> Result<Option<String>> {
         let mut taken = self.taken.lock();
-        let copy = wait::until("a page that is opened", bound, || {
-            Ok(self.copies()?.into_iter().nth(*taken))
-        })?;
+        let Some(copy) = self.copies()?.into_iter().nth(*taken) else {
+            return Ok(None);
+        };
         *taken += 1;
-        Ok(format!("file://{}", copy.display()))
+        Ok(Some(format!("file://{}", copy.display())))
     }
 
     fn copies(&self) -> Result<Vec<PathBuf>> {

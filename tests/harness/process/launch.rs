@@ -25,6 +25,7 @@ pub struct Launch {
     netns: Option<PathBuf>,
     user: Option<String>,
     input: Option<Vec<u8>>,
+    terminal: bool,
 }
 
 impl Launch {
@@ -42,6 +43,7 @@ impl Launch {
             netns: None,
             user: None,
             input: None,
+            terminal: false,
         }
     }
 
@@ -96,8 +98,16 @@ impl Launch {
         self
     }
 
+    /// Makes standard input a terminal, on which the input is typed. The process id is then that of `script`, which
+    /// holds the terminal; output goes where it always does.
+    #[must_use]
+    pub fn on_terminal(mut self) -> Self {
+        self.terminal = true;
+        self
+    }
+
     /// The program and arguments that are really executed: each wrapper replaces itself by the next.
-    fn words(&self) -> Vec<OsString> {
+    fn words(&self, folder: &Path) -> Vec<OsString> {
         let mut words: Vec<OsString> = Vec::new();
         if let Some(netns) = &self.netns {
             let mut net = OsString::from("--net=");
@@ -114,8 +124,16 @@ impl Launch {
             words.push("setpriv".into());
             words.extend(ids.map(Into::into));
         }
-        words.push(self.program.clone().into());
-        words.extend(self.args.iter().cloned());
+        let mut program: Vec<OsString> = vec![self.program.clone().into()];
+        program.extend(self.args.iter().cloned());
+        if self.terminal {
+            let options = ["script", "--quiet", "--return", "--command"];
+            words.extend(options.map(Into::into));
+            words.push(redirected(&program, folder));
+            words.push("/dev/null".into());
+        } else {
+            words.extend(program);
+        }
         words
     }
 
@@ -135,14 +153,21 @@ impl Launch {
                 File::open(path)?.into()
             }
         };
-        let words = self.words();
+        let stdout = File::create(folder.join("stdout"))?;
+        // What a terminal shows is the echo of what is typed on it; the program writes to its files itself.
+        let stdout = if self.terminal {
+            Stdio::null()
+        } else {
+            stdout.into()
+        };
+        let words = self.words(&folder);
         let (first, rest) = words.split_first().context("a launch has a program")?;
         let child = Command::new(first)
             .args(rest)
             .envs(&self.env)
             .env(MARK, scratch.owner())
             .stdin(stdin)
-            .stdout(File::create(folder.join("stdout"))?)
+            .stdout(stdout)
             .stderr(File::create(folder.join("stderr"))?)
             .spawn()
             .with_context(|| format!("start {}", self.program.display()))?;
@@ -160,4 +185,13 @@ impl Launch {
     pub fn run(&self) -> Result<Finished> {
         self.spawn()?.finish(RUN_BOUND)
     }
+}
+
+/// A line for a shell that becomes this program, with its output in the files of a process's log.
+fn redirected(program: &[OsString], folder: &Path) -> OsString {
+    let quoted = |word: &OsStr| format!("'{}'", word.to_string_lossy().replace('\'', r"'\''"));
+    let words: Vec<_> = program.iter().map(|word| quoted(word)).collect();
+    let file = |name: &str| quoted(folder.join(name).as_os_str());
+    let (out, err) = (file("stdout"), file("stderr"));
+    format!("exec {} >{out} 2>>{err}", words.join(" ")).into()
 }

@@ -39,7 +39,7 @@ impl Connector {
         write(
             &config,
             &format!(
-                "state_dir = \"{}\"\n{installed}\n[ceiling]\ngroups = [\"adit-view\"]\n",
+                "state_dir = \"{}\"\n{installed}\n[ceiling]\ngroups = [\"adit-view\", \"adit-edit\"]\n",
                 state.display()
             ),
         )?;

@@ -18,6 +18,8 @@ pub struct Engineer {
     launch: Launch,
     folder: PathBuf,
     netns: PathBuf,
+    /// What chooses the authenticator, for `adit` and for the plugin that kubectl starts.
+    authenticator: Vec<(&'static str, String)>,
 }
 
 impl Engineer {
@@ -43,24 +45,31 @@ impl Engineer {
             .env("HOME", &folder)
             .env("XDG_STATE_HOME", folder.join("state"))
             .env("XDG_RUNTIME_DIR", folder.join("run"))
-            .env("XDG_CONFIG_HOME", folder.join("config"))
-            .env("ADIT_AUTHENTICATOR", "software");
-        Ok(Self {
+            .env("XDG_CONFIG_HOME", folder.join("config"));
+        let made = Self {
             launch,
             folder,
             netns: host.netns().path().to_owned(),
-        })
+            authenticator: Vec::new(),
+        };
+        Ok(made.with_authenticator(vec![("ADIT_AUTHENTICATOR", "software".to_owned())]))
+    }
+
+    fn with_authenticator(mut self, chosen: Vec<(&'static str, String)>) -> Self {
+        for (key, value) in &chosen {
+            self.launch = self.launch.clone().env(key, value);
+        }
+        self.authenticator = chosen;
+        self
     }
 
     /// Uses a real browser: `program` is called with the path of a redirect file.
     #[must_use]
-    pub fn with_browser(mut self, program: &Path) -> Self {
-        self.launch = self
-            .launch
-            .clone()
-            .env("ADIT_AUTHENTICATOR", "browser")
-            .env("BROWSER", program);
-        self
+    pub fn with_browser(self, program: &Path) -> Self {
+        self.with_authenticator(vec![
+            ("ADIT_AUTHENTICATOR", "browser".to_owned()),
+            ("BROWSER", program.display().to_string()),
+        ])
     }
 
     /// A launch of `adit` with these arguments.
@@ -167,6 +176,15 @@ impl Engineer {
         Kubectl::new(&kubeconfig)?
             .inside(&self.netns)
             .ok(&["config", "use-context", &context])?;
+        self.kubectl_as_written()
+    }
+
+    /// kubectl with the kubeconfig that [`Engineer::kubectl`] wrote.
+    ///
+    /// # Errors
+    /// When kubectl has not been built.
+    pub fn kubectl_as_written(&self) -> Result<Kubectl> {
+        let kubeconfig = self.folder.join("kubeconfig");
         let home = self.folder.display().to_string();
         let mut kubectl = Kubectl::new(&kubeconfig)?.inside(&self.netns);
         for (key, sub) in [
@@ -176,7 +194,10 @@ impl Engineer {
         ] {
             kubectl = kubectl.env(key, &format!("{home}/{sub}"));
         }
-        Ok(kubectl.env("ADIT_AUTHENTICATOR", "software"))
+        for (key, value) in &self.authenticator {
+            kubectl = kubectl.env(key, value);
+        }
+        Ok(kubectl)
     }
 
     /// What its agent wrote to its log so far.
