@@ -8,6 +8,8 @@
 
 mod closed_door;
 mod cluster;
+mod enrolment;
+mod joined;
 mod lies;
 mod main_job;
 mod pages;

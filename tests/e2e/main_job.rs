@@ -1,12 +1,9 @@
 //! The main job on real parts: from an empty gateway to `kubectl` on a real API server, and its end.
 
-use std::collections::BTreeSet;
-
 use adit_harness::cluster::Cluster;
 use adit_harness::stack::{BOUND, Stack};
-use adit_harness::wait;
-use anyhow::Context;
-use serde_json::Value;
+
+use crate::joined;
 
 #[test]
 fn an_invited_engineer_reads_a_real_api_server_until_she_is_revoked() {
@@ -48,40 +45,5 @@ fn an_invited_engineer_reads_a_real_api_server_until_she_is_revoked() {
     assert_ne!(refused.code, Some(0));
     assert!(refused.stderr.contains("revoked"), "{}", refused.stderr);
 
-    logs_join_one_to_one(&stack, cluster);
-}
-
-/// Each request of the engineer is once in the API server's log and once in ours, with the same user and session.
-fn logs_join_one_to_one(stack: &Stack, cluster: &Cluster) {
-    wait::until("both logs to agree", BOUND, || {
-        let printed = stack.admin.json(&["admin", "audit", "list"])?;
-        let events = printed["events"].as_array().context("events")?;
-        let ours: BTreeSet<_> = events
-            .iter()
-            .filter(|event| event["kind"] == "request_intent" && event["reason"] == "")
-            .map(|event| {
-                let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-                let actor = &event["actor"];
-                let who = (text(&actor["user_name"]), text(&actor["session_id"]));
-                (text(&event["request_id"]), who)
-            })
-            .collect();
-        let sessions: BTreeSet<_> = ours.iter().map(|(_, (_, session))| session).collect();
-        let theirs: Vec<_> = cluster
-            .audit()?
-            .into_iter()
-            .filter(|event| event.stage == "ResponseComplete")
-            .filter_map(|event| {
-                let user = event.impersonated_user?;
-                let session = user.extra.get("adit.internal/session")?.first()?.clone();
-                sessions
-                    .contains(&session)
-                    .then_some((event.audit_id, (user.username, session)))
-            })
-            .collect();
-        let count = theirs.len();
-        let theirs: BTreeSet<_> = theirs.into_iter().collect();
-        Ok((!ours.is_empty() && ours == theirs && count == ours.len()).then_some(()))
-    })
-    .unwrap();
+    joined::logs_join_one_to_one(&stack, cluster, "ben@example.org");
 }
