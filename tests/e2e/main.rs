@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod canary;
 mod closed_door;
 mod cluster;
 mod enrolment;
