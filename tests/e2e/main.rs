@@ -15,3 +15,4 @@ mod lies;
 mod main_job;
 mod pages;
 mod quickstart;
+mod signed_out;
