@@ -4,6 +4,7 @@
 //! stream ─▶ request_line ─▶ hyper (server) ─▶ exchange ─▶ upstream (pool of HTTP/1.1 connections)
 //!                                               │ parse, decide, headers, audit intent
 //! stream ◀─ answer (streamed, counted) ◀────────┘ audit outcome
+//! stream ◀▶ splice (raw bytes after a 101) ◀▶ a connection of its own
 //! ```
 //!
 //! What goes upstream is built from parsed fields. Nothing is buffered whole, nothing is timed out for being long, no
@@ -14,7 +15,9 @@ mod credentials;
 mod exchange;
 mod request_body;
 mod request_line;
+mod rewound;
 mod serve;
+mod splice;
 #[cfg(test)]
 mod tests;
 mod upstream;

@@ -10,6 +10,7 @@ pub mod health;
 pub mod kube;
 pub mod link;
 pub mod log;
+pub mod metered;
 pub mod random;
 pub mod roster;
 pub mod service;

@@ -25,7 +25,7 @@ use std::fmt;
 use adit_proto::label::Hash;
 use adit_proto::target::{Name, Target};
 
-pub use decision::{Assumed, Decision, Denial, MissingFactor, Permit};
+pub use decision::{Assumed, Decision, Denial, MayProxy, MissingFactor, Permit};
 pub use facts::{Facts, Tier};
 pub use load::PolicyError;
 pub use rule::Rule;
@@ -93,6 +93,22 @@ impl CheckedPolicy {
         })
     }
 
+    /// Decides whether a cluster's API server may pass somebody's requests on to pods, services and nodes.
+    ///
+    /// # Errors
+    /// A denial.
+    pub fn proxy(&self, facts: &Facts, cluster: &Name) -> Result<MayProxy, Denial> {
+        self.complexity.with_stack(|| {
+            let ask = Ask::Proxy(cluster);
+            let verdict = self.evaluator.judge(facts, &ask);
+            if verdict.allowed {
+                Ok(MayProxy::new())
+            } else {
+                Err(self.denial(facts, &ask, &verdict))
+            }
+        })
+    }
+
     /// Decides which of `candidates` somebody is at a cluster's API server.
     ///
     /// # Errors
@@ -103,24 +119,26 @@ impl CheckedPolicy {
         cluster: &Name,
         candidates: &[KubeGroupName],
     ) -> Result<Assumed, Denial> {
-        let ask = Ask::Assume {
-            cluster,
-            candidates,
-        };
-        let verdict = self.evaluator.judge(facts, &ask);
-        if verdict.allowed {
-            let rules = self.named(&verdict);
-            Ok(Assumed::new(facts, cluster, verdict.groups, rules))
-        } else {
-            Err(self.denial(facts, &ask, &verdict))
-        }
+        self.complexity.with_stack(|| {
+            let ask = Ask::Assume {
+                cluster,
+                candidates,
+            };
+            let verdict = self.evaluator.judge(facts, &ask);
+            if verdict.allowed {
+                let rules = self.named(&verdict);
+                Ok(Assumed::new(facts, cluster, verdict.groups, rules))
+            } else {
+                Err(self.denial(facts, &ask, &verdict))
+            }
+        })
     }
 
     fn denial(&self, facts: &Facts, ask: &Ask<'_>, verdict: &Verdict) -> Denial {
-        let target = ask.target();
+        let what = ask.to_string();
         let visible = || self.evaluator.is_permitted_by_some(facts, ask);
         if verdict.failed {
-            return Denial::failed(target, self.named(verdict), visible());
+            return Denial::failed(what, self.named(verdict), visible());
         }
         let probe = |facts: &Facts| {
             Some(self.evaluator.judge(facts, ask)).filter(|verdict| verdict.allowed)
@@ -131,9 +149,9 @@ impl CheckedPolicy {
             } else {
                 verdict
             };
-            return Denial::missing(target, self.named(rules), missing);
+            return Denial::missing(what, self.named(rules), missing);
         }
-        Denial::refused(target, self.named(verdict), visible())
+        Denial::refused(what, self.named(verdict), visible())
     }
 
     /// The rules that made a verdict, in the order of the text.

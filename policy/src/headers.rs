@@ -9,6 +9,7 @@ mod impersonation;
 mod response;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 use adit_proto::Reason;
 use adit_proto::id::RequestId;
@@ -20,9 +21,12 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 pub use impersonation::Impersonation;
 pub use response::downstream;
+pub use upgrade::switched;
+
+use crate::request::KubeRequest;
 
 /// What passes upstream: what kubectl and client-go send beside credentials. Lengths and encodings of transfer are
-/// the body's, upgrades have a path of their own.
+/// the body's; those of an upgrade are added where one is asked for.
 const REQUEST: [HeaderName; 10] = [
     ACCEPT,
     ACCEPT_ENCODING,
@@ -56,6 +60,12 @@ pub enum HeaderError {
         /// The header.
         name: HeaderName,
     },
+    /// A header of the WebSocket handshake that is absent or wrong.
+    #[error("the WebSocket handshake has no valid {name}")]
+    Handshake {
+        /// The header.
+        name: HeaderName,
+    },
     /// A value with a byte outside printable ASCII.
     #[error("the header {name} has a character that may not stand there")]
     Value {
@@ -70,7 +80,9 @@ impl HeaderError {
     pub fn reason(&self) -> Reason {
         match self {
             Self::Impersonation { .. } => Reason::ImpersonationRefused,
-            Self::Duplicate { .. } | Self::Value { .. } => Reason::RequestMalformed,
+            Self::Duplicate { .. } | Self::Handshake { .. } | Self::Value { .. } => {
+                Reason::RequestMalformed
+            }
         }
     }
 }
@@ -79,11 +91,12 @@ impl HeaderError {
 /// connection's, and not in it.
 ///
 /// # Errors
-/// A header that asks for impersonation, and what could be read in two ways.
+/// A header that asks for impersonation, what could be read in two ways, and an incomplete handshake.
 pub fn upstream(
     client: &HeaderMap,
+    request: &KubeRequest,
     identity: &Impersonation,
-    request: RequestId,
+    id: RequestId,
 ) -> Result<HeaderMap, HeaderError> {
     refuse_impersonation(client)?;
     let nominated = connection::nominated(client);
@@ -99,8 +112,9 @@ pub fn upstream(
             headers.append(name.clone(), printable(name, value)?);
         }
     }
+    upgrade::ask(&mut headers, client, request)?;
     identity.write(&mut headers)?;
-    headers.insert(AUDIT_ID, header_value(&AUDIT_ID, &request.to_string())?);
+    headers.insert(AUDIT_ID, header_value(&AUDIT_ID, &id.to_string())?);
     Ok(headers)
 }
 

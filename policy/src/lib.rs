@@ -11,7 +11,7 @@ pub mod kube_name;
 pub mod request;
 pub mod status;
 
-pub use engine::{Assumed, CheckedPolicy, Decision, Denial, Facts, Permit};
+pub use engine::{Assumed, CheckedPolicy, Decision, Denial, Facts, MayProxy, Permit};
 pub use headers::Impersonation;
 pub use kube_name::{KubeGroupName, KubeUserName};
 pub use request::{KubeRequest, RequestClass, RequestError};

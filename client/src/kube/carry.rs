@@ -1,15 +1,17 @@
 //! Carries one request on a stream of its own, as HTTP/1.1, and streams both ways.
 //!
 //! Path and query go on exactly as sent: the connector parses them and refuses what it cannot. A request that kubectl
-//! gives up drops its task, and with it the stream, which is reset.
+//! gives up drops its task, and with it the stream, which is reset. After a 101 the stream carries raw bytes.
 
 mod body;
 mod headers;
+mod upgrade;
 
 use std::sync::Arc;
 
 use adit_proto::Reason;
 use adit_proto::target::Name;
+use adit_transport::stream::StreamEnd;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{Request, Response, StatusCode, Uri};
@@ -18,6 +20,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
@@ -29,6 +32,7 @@ use super::token::Entitled;
 use crate::exit::Failure;
 use crate::reset;
 use body::{Answered, Ending, Guard};
+use upgrade::Asked;
 
 /// Any error that ends a body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -39,12 +43,30 @@ pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 pub trait Duplex: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Duplex for T {}
 
+/// Decides how a stream ends; without it, it is reset.
+pub trait End: Send + Sync {
+    /// All that was to be sent has been handed over.
+    fn body_complete(&self);
+    /// Raw bytes from now on: each shutdown is a half-close.
+    fn pass_through(&self);
+}
+
+impl End for StreamEnd {
+    fn body_complete(&self) {
+        Self::body_complete(self);
+    }
+
+    fn pass_through(&self) {
+        Self::pass_through(self);
+    }
+}
+
 /// A stream towards a cluster, whose header is written.
 pub struct Opened {
     /// The bytes.
     pub io: Box<dyn Duplex>,
-    /// Says that all that was to be sent has been handed over; without it the stream is reset at the end.
-    pub body_complete: Box<dyn FnOnce() + Send>,
+    /// Decides how the stream ends.
+    pub end: Arc<dyn End>,
     /// Cancelled when the session ends, and the stream with it.
     pub over: CancellationToken,
 }
@@ -98,22 +120,24 @@ impl Carrier {
     async fn with_a_second_try(
         &self,
         passed: &Passed,
-        request: Request<Incoming>,
+        mut request: Request<Incoming>,
     ) -> Result<Response<Body>, Failure> {
-        let (parts, body) = request.into_parts();
-        // A session that ended between two requests is opened anew; only what changes nothing can be sent twice.
-        let repeatable = parts.method.is_safe() && body.is_end_stream();
+        let local = hyper::upgrade::on(&mut request);
+        let (mut parts, body) = request.into_parts();
+        let asked = Asked::take(&mut parts);
+        // A session that ended between two requests is opened anew; only what changes nothing can be sent twice, and an
+        // exec is a GET too.
+        let repeatable = parts.method.is_safe() && body.is_end_stream() && asked.is_none();
         let spare = repeatable.then(|| parts.clone());
+        let body = body.map_err(Into::into).boxed_unsync();
+        let upgrade = asked.map(|asked| (asked, local));
         let first = self
-            .once(
-                passed,
-                Request::from_parts(parts, body.map_err(Into::into).boxed_unsync()),
-            )
+            .once(passed, Request::from_parts(parts, body), upgrade)
             .await;
         match (first, spare) {
             (Err(failure), Some(parts)) if failure.reason().is_some_and(session_is_over) => {
-                let empty = Empty::new().map_err(|never| match never {}).boxed_unsync();
-                self.once(passed, Request::from_parts(parts, empty)).await
+                let again = Request::from_parts(parts, nothing());
+                self.once(passed, again, None).await
             }
             (answered, _) => answered,
         }
@@ -123,47 +147,69 @@ impl Carrier {
         &self,
         passed: &Passed,
         request: Request<Body>,
+        upgrade: Option<(Asked, OnUpgrade)>,
     ) -> Result<Response<Body>, Failure> {
-        let Opened {
-            io,
-            body_complete,
-            over,
-        } = self.streams.open(&passed.entitled).await?;
-        let request = rewrite(&passed.rest, request)?.map(|body| Ending::new(body, body_complete));
-        let failed = |error: hyper::Error| {
-            let reason = reset::reason(&error);
-            let cluster = passed.entitled.cluster();
-            self.streams
-                .refused(cluster, reason.unwrap_or(Reason::TargetOffline));
-            let message = format!("the cluster {cluster} did not answer");
-            reason.map_or_else(
-                || Failure::of(Reason::TargetOffline, &message),
-                |reason| Failure::of(reason, "the stream was refused"),
-            )
-        };
+        let Opened { io, end, over } = self.streams.open(&passed.entitled).await?;
+        let request = rewrite(&passed.rest, request)?.map(|body| Ending::new(body, end.clone()));
+        let failed = |error: hyper::Error| self.failure(passed, &error);
         let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(failed)?;
+        let guard = self.drive(connection, over.clone());
+        let mut response = sender.send_request(request).await.map_err(failed)?;
+        let remote = hyper::upgrade::on(&mut response);
+        let (mut parts, body) = response.into_parts();
+        if parts.status != StatusCode::SWITCHING_PROTOCOLS {
+            headers::strip_hop_by_hop(&mut parts.headers);
+            let body = Answered::new(body, guard)
+                .map_err(Into::into)
+                .boxed_unsync();
+            return Ok(Response::from_parts(parts, body));
+        }
+        let Some((asked, local)) = upgrade else {
+            let message = "the cluster answered with a change of protocol";
+            return Err(Failure::of(Reason::RequestUnsupported, message));
+        };
+        asked.answer(&mut parts);
+        let pass_through = move || end.pass_through();
+        let both = (local, remote);
+        self.tasks
+            .spawn(upgrade::splice(both, guard, pass_through, over));
+        Ok(Response::from_parts(parts, nothing()))
+    }
+
+    /// Drives a stream until it ends or the session is over; whoever drops the guard ends it.
+    fn drive(
+        &self,
+        connection: http1::Connection<TokioIo<Box<dyn Duplex>>, Ending>,
+        over: CancellationToken,
+    ) -> Guard {
         let driver = self.tasks.spawn(async move {
             tokio::select! {
-                ended = connection => if let Err(error) = ended {
+                ended = connection.with_upgrades() => if let Err(error) = ended {
                     let error: &dyn std::error::Error = &error;
                     tracing::debug!(error, "A stream ended early.");
                 },
                 () = over.cancelled() => {}
             }
         });
-        let guard = Guard::new(driver.abort_handle());
-        let response = sender.send_request(request).await.map_err(failed)?;
-        let (mut parts, body) = response.into_parts();
-        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            let message = "the cluster answered with a change of protocol";
-            return Err(Failure::of(Reason::RequestUnsupported, message));
-        }
-        headers::strip_hop_by_hop(&mut parts.headers);
-        let body = Answered::new(body, guard)
-            .map_err(Into::into)
-            .boxed_unsync();
-        Ok(Response::from_parts(parts, body))
+        Guard::new(driver.abort_handle())
     }
+
+    /// Why a stream was not answered.
+    fn failure(&self, passed: &Passed, error: &hyper::Error) -> Failure {
+        let reason = reset::reason(error);
+        let cluster = passed.entitled.cluster();
+        self.streams
+            .refused(cluster, reason.unwrap_or(Reason::TargetOffline));
+        let message = format!("the cluster {cluster} did not answer");
+        reason.map_or_else(
+            || Failure::of(Reason::TargetOffline, &message),
+            |reason| Failure::of(reason, "the stream was refused"),
+        )
+    }
+}
+
+fn nothing() -> Body {
+    Empty::new().map_err(|never| match never {}).boxed_unsync()
 }
 
 /// Makes an answer of the agent's own fit.

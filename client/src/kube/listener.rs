@@ -184,8 +184,12 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, service: Arc<Servi
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS);
-    if let Err(error) = builder.serve_connection(TokioIo::new(stream), answer).await {
+        .max_concurrent_streams(STREAMS)
+        .enable_connect_protocol();
+    if let Err(error) = builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), answer)
+        .await
+    {
         tracing::debug!(error = &*error, "A local connection ended early.");
     }
 }

@@ -121,10 +121,9 @@ impl Streams for ToClusters {
             let target = Target::Cluster(entitled.cluster().clone());
             let kind = Kind::Kube(Kube {});
             let (stream, session) = stream(&self.sessions, &self.links, &target, kind).await?;
-            let end = stream.end();
             Ok(Opened {
+                end: Arc::new(stream.end()),
                 io: Box::new(stream),
-                body_complete: Box::new(move || end.body_complete()),
                 over: session.over,
             })
         })

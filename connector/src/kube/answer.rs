@@ -12,14 +12,14 @@ use adit_proto::wire::audit::RequestOutcome;
 use adit_proto::wire::audit::record::Event;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::request_body::Received;
 use super::serve::Ending;
+use super::upstream::UpstreamBody;
 use crate::audit::Audit;
 use crate::session::Session;
 
@@ -54,9 +54,11 @@ impl Drop for Outcome {
 pub(super) enum Answer<E: Ending> {
     /// A `Status` of our own, until it is handed over.
     Status(Option<Bytes>),
+    /// Nothing: raw bytes follow.
+    Switched,
     /// What the API server sends.
     Upstream {
-        incoming: Incoming,
+        incoming: UpstreamBody,
         ending: E,
         outcome: Outcome,
         /// Frees a connection to the API server.
@@ -78,10 +80,18 @@ pub(super) fn status<E: Ending>(status: &KubeStatus, ending: &E) -> Response<Ans
     response
 }
 
+/// Makes a 101, after which the stream is raw bytes.
+pub(super) fn switched<E: Ending>(headers: HeaderMap) -> Response<Answer<E>> {
+    let mut response = Response::new(Answer::Switched);
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    *response.headers_mut() = headers;
+    response
+}
+
 impl<E: Ending> Answer<E> {
     /// Passes on what the API server answers.
     pub(super) fn upstream(
-        incoming: Incoming,
+        incoming: UpstreamBody,
         ending: E,
         outcome: Outcome,
         slot: OwnedSemaphorePermit,
@@ -125,6 +135,7 @@ impl<E: Ending> Body for Answer<E> {
             Self::Status(document) => {
                 return Poll::Ready(document.take().map(|document| Ok(Frame::data(document))));
             }
+            Self::Switched => return Poll::Ready(None),
             Self::Upstream {
                 incoming,
                 ending,
@@ -139,6 +150,7 @@ impl<E: Ending> Body for Answer<E> {
                 Poll::Ready(None)
             }
             Some(Err(error)) => {
+                ending.cut_off(Reason::TargetOffline);
                 Reason::TargetOffline
                     .as_str()
                     .clone_into(&mut outcome.event.reason);
@@ -156,6 +168,7 @@ impl<E: Ending> Body for Answer<E> {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Status(document) => document.is_none(),
+            Self::Switched => true,
             Self::Upstream { incoming, .. } => incoming.is_end_stream(),
         }
     }
@@ -167,6 +180,7 @@ impl<E: Ending> Body for Answer<E> {
                     .as_ref()
                     .map_or(0, |document| document.len() as u64),
             ),
+            Self::Switched => SizeHint::with_exact(0),
             Self::Upstream { incoming, .. } => incoming.size_hint(),
         }
     }

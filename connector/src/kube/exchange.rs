@@ -2,22 +2,46 @@
 
 use std::sync::Arc;
 
-use adit_policy::{Impersonation, KubeRequest, KubeStatus, RequestClass, headers};
+use adit_policy::request::Upgrade;
+use adit_policy::{Impersonation, KubeRequest, KubeStatus, MayProxy, RequestClass, headers};
 use adit_proto::Reason;
 use adit_proto::id::RequestId;
 use adit_proto::wire::audit::record::Event;
 use adit_proto::wire::audit::{RequestIntent, RequestOutcome};
+use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
+use hyper::upgrade::OnUpgrade;
+use parking_lot::Mutex;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::answer::{self, Answer, Outcome};
 use super::request_body::RequestBody;
 use super::serve::{Ending, Kube};
-use super::upstream::UpstreamError;
+use super::splice::Splice;
+use super::upstream::{Answered, UpstreamBody, UpstreamError};
 use crate::audit::{AuditError, event::bounded};
 use crate::random;
-use crate::session::Session;
+use crate::session::{Refusal, Session};
+
+/// What a request is served with.
+pub(super) struct Call<E> {
+    pub(super) kube: Arc<Kube>,
+    pub(super) session: Arc<Session>,
+    pub(super) ending: E,
+    /// Where the bytes go that follow a 101.
+    pub(super) spliced: Arc<Mutex<Option<Splice>>>,
+}
+
+/// A request as it came.
+struct Arrived<'a> {
+    /// Path and query as they were sent.
+    target: &'a str,
+    parts: Parts,
+    has_body: bool,
+    id: RequestId,
+}
 
 /// A request that may go upstream: nothing in it is the client's text.
 struct Prepared {
@@ -27,43 +51,49 @@ struct Prepared {
 
 /// Serves one request. Every way out has an intent in the audit log, and an outcome if it was forwarded.
 pub(super) async fn exchange<E: Ending>(
-    kube: Arc<Kube>,
-    session: Arc<Session>,
+    call: Call<E>,
     target: &str,
-    ending: E,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Response<Answer<E>> {
     let begun = Instant::now();
+    let (kube, session) = (&call.kube, &call.session);
     let Ok(random) = random::bytes() else {
-        return answer::status(&unavailable(&AuditError::Record), &ending);
+        return answer::status(&unavailable(&AuditError::Record), &call.ending);
     };
     let id = RequestId::from_parts(kube.clock.wall(), random);
+    let client = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
     let mut intent = RequestIntent {
         actor: Some(session.actor()),
         request_id: id.to_string(),
         ..RequestIntent::default()
     };
-    let prepared = match prepare(&kube, &session, (target, &parts, id), &mut intent).await {
+    let arrived = Arrived {
+        target,
+        parts,
+        has_body: !body.is_end_stream(),
+        id,
+    };
+    let prepared = match prepare(kube, session, &arrived, &mut intent).await {
         Ok(prepared) => prepared,
         Err(status) => {
             status.reason().as_str().clone_into(&mut intent.reason);
             kube.audit.note(Event::RequestIntent(intent));
-            return answer::status(&status, &ending);
+            return answer::status(&status, &call.ending);
         }
     };
     let request_id = intent.request_id.clone();
-    if let Err(error) = record(&kube, prepared.request.class(), intent).await {
+    if let Err(error) = record(kube, prepared.request.class(), intent).await {
         tracing::error!(
             error = &error as &dyn std::error::Error,
             "a request was refused without an audit log"
         );
-        return answer::status(&unavailable(&error), &ending);
+        return answer::status(&unavailable(&error), &call.ending);
     }
     let (body, received) = RequestBody::new(body);
     let outcome = Outcome {
         audit: kube.audit.clone(),
-        session,
+        session: session.clone(),
         begun,
         received,
         event: RequestOutcome {
@@ -72,29 +102,34 @@ pub(super) async fn exchange<E: Ending>(
         },
         whole: false,
     };
-    forward(&kube, prepared, body, outcome, ending).await
+    match prepared.request.upgrade() {
+        None => forward(call, prepared, body, outcome).await,
+        Some(asked) => upgrade(call, prepared, (asked, client), outcome).await,
+    }
 }
 
 /// Parses, decides, and builds the headers. Fills in what the request is as soon as that is known.
 async fn prepare(
     kube: &Kube,
     session: &Arc<Session>,
-    (target, parts, id): (&str, &http::request::Parts, RequestId),
+    arrived: &Arrived<'_>,
     intent: &mut RequestIntent,
 ) -> Result<Prepared, KubeStatus> {
-    let parsed = KubeRequest::parse(&parts.method, target, &parts.headers);
+    let Parts {
+        method, headers, ..
+    } = &arrived.parts;
+    let parsed = KubeRequest::parse(method, arrived.target, headers);
     let request = parsed.map_err(|error| {
-        parts.method.as_str().clone_into(&mut intent.verb);
-        intent.path = bounded(target.split('?').next().unwrap_or_default());
+        method.as_str().clone_into(&mut intent.verb);
+        intent.path = bounded(arrived.target.split('?').next().unwrap_or_default());
         KubeStatus::from(&error)
     })?;
     describe(&request, intent);
     // Asking for an identity is refused whatever else is wrong with a request.
-    headers::refuse_impersonation(&parts.headers).map_err(|error| KubeStatus::from(&error))?;
-    if request.class() == RequestClass::Stream {
-        let sentence =
-            "exec, attach, port-forward, proxy and other upgrades come with the next version";
-        return Err(KubeStatus::new(Reason::RequestUnsupported, sentence));
+    headers::refuse_impersonation(headers).map_err(|error| KubeStatus::from(&error))?;
+    if request.upgrade().is_some() && arrived.has_body {
+        let sentence = "a request that asks for an upgrade has no body";
+        return Err(KubeStatus::new(Reason::RequestMalformed, sentence));
     }
     let standing = kube
         .sessions
@@ -107,13 +142,16 @@ async fn prepare(
             "this session is not one for an API server",
         )
     })?;
+    if let KubeRequest::Proxy(_) = request {
+        let _: MayProxy = standing.proxy().map_err(Refusal::status)?;
+    }
     intent.kube_groups = identity
         .assumed()
         .groups()
         .iter()
         .map(|group| group.as_str().to_owned())
         .collect();
-    let headers = headers::upstream(&parts.headers, identity, id)
+    let headers = headers::upstream(headers, &request, identity, arrived.id)
         .map_err(|error| KubeStatus::from(&error))?;
     Ok(Prepared { request, headers })
 }
@@ -148,18 +186,50 @@ async fn record(kube: &Kube, class: RequestClass, intent: RequestIntent) -> Resu
 }
 
 async fn forward<E: Ending>(
-    kube: &Kube,
+    call: Call<E>,
     prepared: Prepared,
     body: RequestBody,
-    mut outcome: Outcome,
-    ending: E,
+    outcome: Outcome,
 ) -> Response<Answer<E>> {
     let target = prepared.request.encode();
     let method = prepared.request.method().clone();
-    let sent = kube
-        .upstream
-        .send(method, &target, prepared.headers, body)
+    let upstream = &call.kube.upstream;
+    let sent = upstream.send(method, &target, prepared.headers, body).await;
+    pass_on(sent, outcome, call.ending)
+}
+
+/// Forwards a request that asks for an upgrade. After a 101 its bytes are carried once that was sent to the client.
+async fn upgrade<E: Ending>(
+    call: Call<E>,
+    prepared: Prepared,
+    (asked, client): (Upgrade, OnUpgrade),
+    mut outcome: Outcome,
+) -> Response<Answer<E>> {
+    let target = prepared.request.encode();
+    let method = prepared.request.method().clone();
+    let upstream = &call.kube.upstream;
+    let sent = upstream
+        .upgrade((method, asked), &target, prepared.headers)
         .await;
+    match sent {
+        Ok((Answered::Switched(headers, stream), slot)) => {
+            outcome.event.status = StatusCode::SWITCHING_PROTOCOLS.as_u16().into();
+            *call.spliced.lock() = Some(Splice::new(client, stream, outcome, slot));
+            answer::switched(headers)
+        }
+        Ok((Answered::Other(response), slot)) => {
+            pass_on(Ok((response, slot)), outcome, call.ending)
+        }
+        Err(error) => pass_on(Err(error), outcome, call.ending),
+    }
+}
+
+/// Passes an answer on, or says why there is none.
+fn pass_on<E: Ending>(
+    sent: Result<(Response<UpstreamBody>, OwnedSemaphorePermit), UpstreamError>,
+    mut outcome: Outcome,
+    ending: E,
+) -> Response<Answer<E>> {
     let (response, slot) = match sent {
         Ok((response, slot)) if is_answer(response.status()) => (response, slot),
         Ok((response, _)) => {
@@ -168,22 +238,19 @@ async fn forward<E: Ending>(
                 "the API server does not take the connector's credential, or answers out of order"
             );
             let sentence = "the API server does not accept the connector";
-            return refuse(
-                &KubeStatus::new(Reason::TargetOffline, sentence),
-                outcome,
-                &ending,
-            );
+            let status = KubeStatus::new(Reason::TargetOffline, sentence);
+            return refuse(&status, outcome, &ending);
         }
         Err(error) => return refuse(&failed(&error, &outcome), outcome, &ending),
     };
-    let (mut parts, incoming) = response.into_parts();
+    let (mut parts, body) = response.into_parts();
     outcome.event.status = parts.status.as_u16().into();
     parts.headers = headers::downstream(&parts.headers);
-    Response::from_parts(parts, Answer::upstream(incoming, ending, outcome, slot))
+    Response::from_parts(parts, Answer::upstream(body, ending, outcome, slot))
 }
 
-/// 401 concerns the connector's credential, which the client cannot mend, and must not make it try others. No upgrade
-/// was asked for.
+/// 401 concerns the connector's credential, which the client cannot mend, and must not make it try others. A 101 that
+/// was asked for comes another way.
 fn is_answer(status: StatusCode) -> bool {
     status != StatusCode::UNAUTHORIZED && !status.is_informational()
 }
@@ -208,7 +275,9 @@ fn failed(error: &UpstreamError, outcome: &Outcome) -> KubeStatus {
     let reason = match error {
         UpstreamError::Busy => Reason::LimitReached,
         UpstreamError::Address(_) => Reason::RequestMalformed,
-        UpstreamError::NoCredential | UpstreamError::NoAnswer(_) => Reason::TargetOffline,
+        UpstreamError::NoCredential | UpstreamError::NoAnswer(_) | UpstreamError::OutOfOrder => {
+            Reason::TargetOffline
+        }
     };
     tracing::warn!(
         error = error as &dyn std::error::Error,

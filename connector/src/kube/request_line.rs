@@ -4,11 +4,9 @@
 //! of a line. Here the line is taken as it was sent: what the API server might read otherwise is refused.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
-use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// The longest target, in bytes: what hyper's type for it holds. An exec sends its command there, which may be a script.
 const TARGET_MAX: usize = 65_534;
@@ -82,54 +80,6 @@ fn target(line: &[u8]) -> Result<String, RequestLineError> {
             Ok(target.to_owned())
         }
         _ => Err(RequestLineError::Malformed),
-    }
-}
-
-/// A stream of which some bytes were read already.
-#[derive(Debug)]
-pub(super) struct Rewound<I> {
-    read: BytesMut,
-    io: I,
-}
-
-impl<I> Rewound<I> {
-    pub(super) fn new(read: BytesMut, io: I) -> Self {
-        Self { read, io }
-    }
-}
-
-impl<I: AsyncRead + Unpin> AsyncRead for Rewound<I> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        if this.read.is_empty() {
-            return Pin::new(&mut this.io).poll_read(cx, buf);
-        }
-        let taken = this.read.len().min(buf.remaining());
-        buf.put_slice(this.read.get(..taken).unwrap_or_default());
-        this.read.advance(taken);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<I: AsyncWrite + Unpin> AsyncWrite for Rewound<I> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
     }
 }
 

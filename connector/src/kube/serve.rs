@@ -10,11 +10,14 @@ use bytes::BytesMut;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::exchange::exchange;
-use super::request_line::{self, RequestLineError, Rewound};
+use super::exchange::{Call, exchange};
+use super::request_line::{self, RequestLineError};
+use super::rewound::Rewound;
+use super::splice::Splice;
 use super::upstream::Upstream;
 use crate::audit::{Audit, event};
 use crate::clock::Clock;
@@ -31,6 +34,10 @@ pub trait Ending: Clone + Send + Sync + Unpin + 'static {
     fn complete(&self);
     /// An answer began that has not ended.
     fn incomplete(&self);
+    /// Raw bytes from now on: each shutdown is a half-close.
+    fn pass_through(&self);
+    /// It will be reset, for this reason.
+    fn cut_off(&self, reason: Reason);
 }
 
 impl Ending for StreamEnd {
@@ -40,6 +47,14 @@ impl Ending for StreamEnd {
 
     fn incomplete(&self) {
         self.body_incomplete();
+    }
+
+    fn pass_through(&self) {
+        Self::pass_through(self);
+    }
+
+    fn cut_off(&self, reason: Reason) {
+        self.set_code(reason.code());
     }
 }
 
@@ -96,15 +111,17 @@ impl Kube {
             Ok(Err(error)) => return self.refuse_line(io, &session, &error).await,
             Err(_) => return,
         };
+        let spliced = Arc::new(Mutex::new(None));
         let service = service_fn(|request| {
-            let (kube, session) = (self.clone(), session.clone());
-            let (ending, target) = (ending.clone(), target.clone());
+            let call = Call {
+                kube: self.clone(),
+                session: session.clone(),
+                ending: ending.clone(),
+                spliced: spliced.clone(),
+            };
+            let target = target.clone();
             ending.incomplete();
-            async move {
-                Ok::<_, std::convert::Infallible>(
-                    exchange(kube, session, &target, ending, request).await,
-                )
-            }
+            async move { Ok::<_, std::convert::Infallible>(exchange(call, &target, request).await) }
         });
         let served = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -112,7 +129,12 @@ impl Kube {
             .max_buf_size(HEADER_MAX)
             .keep_alive(false)
             .serve_connection(TokioIo::new(Rewound::new(read, io)), service)
+            .with_upgrades()
             .await;
+        let splice: Option<Splice> = spliced.lock().take();
+        if let Some(splice) = splice {
+            splice.run(&ending).await;
+        }
         if let Err(error) = served {
             if error.is_parse() {
                 self.note_refusal(&session, &error.to_string());

@@ -5,11 +5,13 @@
 mod hostile;
 mod passing;
 mod smuggling;
+mod upgrades;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use adit_proto::Reason;
 use adit_proto::wire::audit::Record;
 use adit_proto::wire::audit::record::Event;
 use bytes::BytesMut;
@@ -40,6 +42,14 @@ impl Ending for End {
     }
 
     fn incomplete(&self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+
+    fn pass_through(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn cut_off(&self, _: Reason) {
         self.0.store(false, Ordering::SeqCst);
     }
 }
@@ -77,7 +87,10 @@ impl Rig {
     }
 
     async fn with(answer: &'static str, token: &str) -> Self {
-        let world = World::new();
+        Self::of(World::new(), answer, token).await
+    }
+
+    async fn of(world: World, answer: &'static str, token: &str) -> Self {
         let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
         let (ca_file, file) = (world.dir.path().join("ca"), world.dir.path().join("token"));
         std::fs::write(&ca_file, made.cert.pem()).unwrap();
@@ -254,6 +267,10 @@ async fn serve(
                 if answer.ends_with("cut") {
                     break;
                 }
+            }
+            if !answer.ends_with("cut") {
+                // With TLS's own end; without it the connection was cut off.
+                let _ = stream.shutdown().await;
             }
             drop(stream);
             seen.closed.add_permits(1);

@@ -4,12 +4,14 @@
 //! control, and because a cancelled request is a closed connection. No redirect is followed, and no request is sent
 //! without a credential of the connector's own.
 
+mod body;
+mod upgrade;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Response, Uri};
-use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -18,6 +20,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::credentials::Bearer;
 use super::request_body::RequestBody;
+pub(super) use body::UpstreamBody;
+pub(super) use upgrade::{Answered, Raw};
 
 /// How long an idle connection is kept. Below what servers and load balancers close after (Go: 90 s and more), since a
 /// request that meets a closing connection is lost.
@@ -41,13 +45,24 @@ pub(super) enum UpstreamError {
     Address(#[source] http::Error),
     /// No connection, or it broke.
     #[error("the API server gave no answer")]
-    NoAnswer(#[source] hyper_util::client::legacy::Error),
+    NoAnswer(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// It switched protocols, but not to the one that was asked for.
+    #[error("the API server switched to another protocol than was asked for")]
+    OutOfOrder,
+}
+
+impl UpstreamError {
+    fn broken(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::NoAnswer(Box::new(error))
+    }
 }
 
 /// A cluster's API server.
 #[derive(Debug)]
 pub struct Upstream {
     client: Client<HttpsConnector<HttpConnector>, RequestBody>,
+    /// For connections that are not of the pool.
+    connector: HttpsConnector<HttpConnector>,
     authority: Authority,
     /// What the server's address has before `/api`, without a slash at its end.
     prefix: String,
@@ -76,9 +91,10 @@ impl Upstream {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(IDLE_MAX)
-            .build(https);
+            .build(https.clone());
         Self {
             client,
+            connector: https,
             authority,
             prefix,
             bearer,
@@ -98,18 +114,38 @@ impl Upstream {
         &self,
         method: Method,
         target: &str,
-        mut headers: HeaderMap,
+        headers: HeaderMap,
         body: RequestBody,
-    ) -> Result<(Response<Incoming>, OwnedSemaphorePermit), UpstreamError> {
+    ) -> Result<(Response<UpstreamBody>, OwnedSemaphorePermit), UpstreamError> {
+        let slot = self.slot()?;
+        let request = self.request(method, target, headers, body)?;
+        let response = self
+            .client
+            .request(request)
+            .await
+            .map_err(UpstreamError::broken)?;
+        Ok((response.map(UpstreamBody::pooled), slot))
+    }
+
+    fn slot(&self) -> Result<OwnedSemaphorePermit, UpstreamError> {
+        let connections = self.connections.clone();
+        connections
+            .try_acquire_owned()
+            .map_err(|_| UpstreamError::Busy)
+    }
+
+    /// A request to this server, with the connector's own credential.
+    fn request<B>(
+        &self,
+        method: Method,
+        target: &str,
+        mut headers: HeaderMap,
+        body: B,
+    ) -> Result<Request<B>, UpstreamError> {
         if let Some(bearer) = &self.bearer {
             let token = bearer.header().ok_or(UpstreamError::NoCredential)?;
             headers.insert(http::header::AUTHORIZATION, token);
         }
-        let slot = self
-            .connections
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| UpstreamError::Busy)?;
         let path: PathAndQuery = format!("{}{target}", self.prefix)
             .try_into()
             .map_err(|error: http::uri::InvalidUri| UpstreamError::Address(error.into()))?;
@@ -123,11 +159,6 @@ impl Upstream {
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
-        let response = self
-            .client
-            .request(request)
-            .await
-            .map_err(UpstreamError::NoAnswer)?;
-        Ok((response, slot))
+        Ok(request)
     }
 }

@@ -1,22 +1,18 @@
 //! Bytes of one stream, both ways.
 
 use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
 
 use adit_proto::Reason;
 use adit_proto::wire::audit::StreamOutcome;
 use adit_proto::wire::audit::record::Event;
 use adit_transport::stream::StreamEnd;
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use crate::audit::Audit;
-
-/// What is read at once in each direction, in bytes.
-const BUFFER: usize = 64 << 10;
+use crate::metered::{Meter, Metered};
 
 /// Counts a stream's bytes, and records its outcome however it ends.
 #[derive(Debug)]
@@ -34,23 +30,26 @@ impl Drop for Tally {
     }
 }
 
+impl Meter for Tally {
+    fn received(&mut self, bytes: u64) {
+        self.event.received_bytes += bytes;
+    }
+
+    fn sent(&mut self, bytes: u64) {
+        self.event.sent_bytes += bytes;
+    }
+}
+
 /// A connection to a service, for one stream.
 #[derive(Debug)]
 pub struct Dialled {
-    counted: Counted,
-}
-
-/// The service's side, counted.
-#[derive(Debug)]
-struct Counted {
-    stream: TcpStream,
-    tally: Tally,
+    service: Metered<TcpStream, Tally>,
 }
 
 impl Dialled {
     pub(super) fn new(stream: TcpStream, tally: Tally) -> Self {
         Self {
-            counted: Counted { stream, tally },
+            service: Metered::new(stream, tally),
         }
     }
 
@@ -72,13 +71,13 @@ impl Dialled {
         I: AsyncRead + AsyncWrite + Unpin,
     {
         let carried = self.copy(&mut stream, &read).await;
-        if carried.is_err() {
+        if self.service.is_broken() {
             end.set_code(Reason::TargetOffline.code());
             Reason::TargetOffline
                 .as_str()
-                .clone_into(&mut self.counted.tally.event.reason);
+                .clone_into(&mut self.service.meter.event.reason);
         }
-        // Either side may break; only that it was cut off is told.
+        // Which side broke is in the audit log; here only that it was cut off is told.
         carried.map_err(|_| Reason::TargetOffline)
     }
 
@@ -86,46 +85,7 @@ impl Dialled {
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        self.counted.write_all(read).await?;
-        copy_bidirectional_with_sizes(stream, &mut self.counted, BUFFER, BUFFER)
-            .await
-            .map(|_| ())
-    }
-}
-
-impl AsyncRead for Counted {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
-        this.tally.event.sent_bytes += (buf.filled().len() - before) as u64;
-        polled
-    }
-}
-
-impl AsyncWrite for Counted {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.stream).poll_write(cx, buf);
-        if let Poll::Ready(Ok(written)) = &polled {
-            this.tally.event.received_bytes += *written as u64;
-        }
-        polled
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        self.service.write_all(read).await?;
+        self.service.carry(stream).await
     }
 }

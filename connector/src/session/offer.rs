@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use adit_policy::engine::Tier;
-use adit_policy::{Assumed, Decision, Facts, KubeGroupName, KubeUserName, Permit};
+use adit_policy::{Assumed, Decision, Facts, KubeGroupName, KubeUserName, MayProxy, Permit};
 use adit_proto::Reason;
 use adit_proto::id::{SessionId, UserId};
 use adit_proto::key::PublicKey;
@@ -79,6 +79,8 @@ pub struct Verified {
     pub permit: Permit,
     /// Who the user is at the API server, if that is the target.
     pub assumed: Option<Assumed>,
+    /// Whether the API server may pass the user's requests on.
+    pub proxy: Result<MayProxy, Refusal>,
     /// The sign-in.
     pub sign_in: VerifiedSignIn,
     /// The user's name in the roster.
@@ -218,6 +220,7 @@ pub fn decide(
     Ok(Verified {
         permit,
         assumed,
+        proxy: proxy(claim, policy, &facts),
         sign_in,
         user: facts.user,
         policy_number: policy.number,
@@ -294,6 +297,10 @@ fn assume(
         )?)),
         Target::Service { .. } => Ok(None),
     }
+}
+
+fn proxy(claim: &Claim, policy: &ActivePolicy, facts: &Facts) -> Result<MayProxy, Refusal> {
+    Ok(policy.policy.proxy(facts, claim.target.cluster())?)
 }
 
 #[cfg(test)]

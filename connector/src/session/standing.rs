@@ -1,8 +1,9 @@
 //! What the connector has decided about a session, and until when that holds.
 
-use adit_policy::{Impersonation, Permit};
+use adit_policy::{Impersonation, MayProxy, Permit};
 use adit_proto::wire::audit::Actor;
 
+use super::Refusal;
 use crate::clock::Boot;
 
 /// A decision in force. Only [`super::offer::decide`] leads to one.
@@ -10,6 +11,7 @@ use crate::clock::Boot;
 pub struct Standing {
     pub(super) permit: Permit,
     pub(super) impersonation: Option<Impersonation>,
+    pub(super) proxy: Result<MayProxy, Refusal>,
     pub(super) actor: Actor,
     /// The state of roster and policy that it rests on.
     pub(super) epoch: u64,
@@ -27,6 +29,14 @@ impl Standing {
     #[must_use]
     pub fn impersonation(&self) -> Option<&Impersonation> {
         self.impersonation.as_ref()
+    }
+
+    /// Whether the API server may pass the user's requests on to pods, services and nodes.
+    ///
+    /// # Errors
+    /// The policy's denial.
+    pub fn proxy(&self) -> Result<MayProxy, &Refusal> {
+        self.proxy.as_ref().copied()
     }
 
     /// Who acts, for audit.

@@ -105,6 +105,17 @@ impl Assumed {
     }
 }
 
+/// Proof that policy lets a cluster's API server pass somebody's requests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct MayProxy(());
+
+impl MayProxy {
+    pub(super) fn new() -> Self {
+        Self(())
+    }
+}
+
 /// What would turn a denial into a permit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MissingFactor {
@@ -159,7 +170,7 @@ impl fmt::Display for MissingFactor {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denial {
     reason: Reason,
-    target: Target,
+    what: String,
     rules: Vec<Rule>,
     missing: Vec<MissingFactor>,
     hidden: bool,
@@ -167,10 +178,10 @@ pub struct Denial {
 
 impl Denial {
     /// A rule could not be evaluated. Only who is permitted by some rule learns so.
-    pub(super) fn failed(target: Target, rules: Vec<Rule>, visible: bool) -> Self {
+    pub(super) fn failed(what: String, rules: Vec<Rule>, visible: bool) -> Self {
         Self {
             reason: Reason::PolicyError,
-            target,
+            what,
             rules,
             missing: Vec::new(),
             hidden: !visible,
@@ -178,13 +189,13 @@ impl Denial {
     }
 
     /// It would be allowed with these. The first one gives the reason.
-    pub(super) fn missing(target: Target, rules: Vec<Rule>, missing: Vec<MissingFactor>) -> Self {
+    pub(super) fn missing(what: String, rules: Vec<Rule>, missing: Vec<MissingFactor>) -> Self {
         let reason = missing
             .first()
             .map_or(Reason::PolicyDenied, |factor| factor.reason());
         Self {
             reason,
-            target,
+            what,
             rules,
             missing,
             hidden: false,
@@ -192,10 +203,10 @@ impl Denial {
     }
 
     /// A rule forbids it, or none permits it. Who is permitted by no rule may not even learn that the target exists.
-    pub(super) fn refused(target: Target, rules: Vec<Rule>, visible: bool) -> Self {
+    pub(super) fn refused(what: String, rules: Vec<Rule>, visible: bool) -> Self {
         Self {
             reason: Reason::PolicyDenied,
-            target,
+            what,
             rules,
             missing: Vec::new(),
             hidden: !visible,
@@ -218,12 +229,6 @@ impl Denial {
         }
     }
 
-    /// What was asked for.
-    #[must_use]
-    pub fn target(&self) -> &Target {
-        &self.target
-    }
-
     /// The rules that deny it, or else those that would allow it if nothing was missing; for audit. What the user
     /// may see of them is in the sentence.
     #[must_use]
@@ -242,9 +247,9 @@ impl fmt::Display for Denial {
     /// One sentence for the user, with rule, missing factor and repair as far as they may be known.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.hidden {
-            write!(f, "{} is unknown or forbidden", self.target)?;
+            write!(f, "{} is unknown or forbidden", self.what)?;
         } else {
-            write!(f, "{} is denied", self.target)?;
+            write!(f, "{} is denied", self.what)?;
             for (index, rule) in self.rules.iter().enumerate() {
                 let before = if index == 0 { " by policy rule" } else { "," };
                 write!(f, "{before} {rule}")?;

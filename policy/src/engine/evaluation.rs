@@ -1,6 +1,7 @@
 //! Asking Cedar: facts become a principal, a resource and a context; answers become verdicts.
 
 use std::collections::HashSet;
+use std::fmt;
 
 use adit_proto::target::{Name, Target};
 use cedar_policy::{Context, Effect, Entities, Entity, EntityUid, Policy, PolicyId, Request};
@@ -16,6 +17,8 @@ use crate::kube_name::KubeGroupName;
 pub(super) enum Ask<'a> {
     /// May a session reach it?
     Connect(&'a Target),
+    /// May the API server of this cluster pass requests on?
+    Proxy(&'a Name),
     /// Which of these groups does the user have there?
     Assume {
         cluster: &'a Name,
@@ -23,11 +26,13 @@ pub(super) enum Ask<'a> {
     },
 }
 
-impl Ask<'_> {
-    pub(super) fn target(&self) -> Target {
+impl fmt::Display for Ask<'_> {
+    /// What is asked for, as a denial calls it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connect(target) => (*target).clone(),
-            Self::Assume { cluster, .. } => Target::Cluster((*cluster).clone()),
+            Self::Connect(target) => target.fmt(f),
+            Self::Proxy(cluster) => write!(f, "the API server's proxy of cluster/{cluster}"),
+            Self::Assume { cluster, .. } => write!(f, "cluster/{cluster}"),
         }
     }
 }
@@ -59,16 +64,19 @@ struct Rules {
 pub(super) struct Evaluator {
     vocabulary: Vocabulary,
     connect: Rules,
+    proxy: Rules,
     assume: Rules,
 }
 
 impl Evaluator {
     pub(super) fn new(vocabulary: Vocabulary, policies: &[Policy]) -> Option<Self> {
         let connect = Rules::of(policies, &vocabulary.connect)?;
+        let proxy = Rules::of(policies, &vocabulary.proxy)?;
         let assume = Rules::of(policies, &vocabulary.assume)?;
         Some(Self {
             vocabulary,
             connect,
+            proxy,
             assume,
         })
     }
@@ -85,7 +93,14 @@ impl Evaluator {
 
     fn judge_by(&self, facts: &Facts, ask: &Ask<'_>, of: impl Fn(&Rules) -> &Scoped) -> Verdict {
         let verdict = match ask {
-            Ask::Connect(target) => self.connect(facts, target, of(&self.connect)),
+            Ask::Connect(target) => {
+                let action = (&self.vocabulary.connect, of(&self.connect));
+                self.reach(facts, target, action)
+            }
+            Ask::Proxy(cluster) => {
+                let action = (&self.vocabulary.proxy, of(&self.proxy));
+                self.reach(facts, &Target::Cluster((*cluster).clone()), action)
+            }
             Ask::Assume {
                 cluster,
                 candidates,
@@ -97,11 +112,11 @@ impl Evaluator {
         })
     }
 
-    fn connect(
+    fn reach(
         &self,
         facts: &Facts,
         target: &Target,
-        rules: &Scoped,
+        action: (&EntityUid, &Scoped),
     ) -> Result<Verdict, Unaskable> {
         let words = &self.vocabulary;
         let at = target.cluster().as_str();
@@ -116,7 +131,7 @@ impl Evaluator {
             }
         };
         let asker = Asker::new(words, facts, entities)?;
-        let answer = asker.ask((&words.connect, rules), resource, cluster)?;
+        let answer = asker.ask(action, resource, cluster)?;
         let mut verdict = Verdict {
             allowed: answer.allows(),
             ..Verdict::default()
@@ -260,7 +275,8 @@ mod tests {
         entities.push(named(words.kube_group("view"), "view", [cluster.clone()]).unwrap());
         Entities::from_entities(entities, Some(&schema)).unwrap();
         for (action, resource) in [
-            (&words.connect, cluster),
+            (&words.connect, cluster.clone()),
+            (&words.proxy, cluster),
             (&words.connect, words.service("prod", "db")),
             (&words.assume, words.kube_group("view")),
         ] {

@@ -24,6 +24,7 @@ pub(super) struct Vocabulary {
     service: EntityTypeName,
     kube_group: EntityTypeName,
     pub(super) connect: EntityUid,
+    pub(super) proxy: EntityUid,
     pub(super) assume: EntityUid,
 }
 
@@ -43,6 +44,7 @@ impl Vocabulary {
             service: named("Service")?,
             kube_group: named("KubeGroup")?,
             connect: uid(&action, "connect"),
+            proxy: uid(&action, "proxy"),
             assume: uid(&action, "assume"),
         })
     }

@@ -1,11 +1,12 @@
 use adit_proto::Reason;
 use adit_proto::id::{DeviceId, RequestId, SessionId};
 use adit_proto::time::UnixMillis;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
 use super::{HeaderError, Impersonation, downstream, refuse_impersonation, upstream};
 use crate::engine::{Assumed, Facts};
 use crate::kube_name::KubeGroupName;
+use crate::request::KubeRequest;
 
 fn map(headers: &[(&str, &str)]) -> HeaderMap {
     let pair = |(name, value): &(&str, &str)| {
@@ -28,12 +29,17 @@ fn assumed() -> Assumed {
         .unwrap()
 }
 
+fn pods() -> KubeRequest {
+    KubeRequest::parse(&Method::GET, "/api/v1/pods", &HeaderMap::new()).unwrap()
+}
+
 fn build(headers: &[(&str, &str)]) -> Result<HeaderMap, HeaderError> {
     let session = SessionId::from_parts(UnixMillis(1), [3; 10]);
     let device = DeviceId::from_parts(UnixMillis(1), [2; 10]);
     let identity = Impersonation::new(assumed(), session, device);
     upstream(
         &map(headers),
+        &pods(),
         &identity,
         RequestId::from_parts(UnixMillis(1), [4; 10]),
     )
@@ -82,6 +88,7 @@ fn a_name_outside_ascii_is_written_as_utf8() {
     );
     let headers = upstream(
         &HeaderMap::new(),
+        &pods(),
         &identity,
         RequestId::from_parts(UnixMillis(1), [4; 10]),
     )

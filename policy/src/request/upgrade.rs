@@ -15,9 +15,18 @@ pub enum Upgrade {
 }
 
 impl Upgrade {
+    /// The protocol as `Upgrade` names it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+            Self::Spdy31 => "SPDY/3.1",
+        }
+    }
+
     /// Reads `Connection` and `Upgrade`. Both or none: the API server looks at one of them in some places and at
-    /// the other in others.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Option<Self>, RequestError> {
+    /// the other in others. The same holds for its answer.
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, RequestError> {
         let asks = headers.get_all(CONNECTION).iter().any(|value| {
             value
                 .as_bytes()

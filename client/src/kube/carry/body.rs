@@ -1,6 +1,7 @@
 //! Bodies that say how they ended.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -8,19 +9,19 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::task::AbortHandle;
 
-use super::{Body, BoxError};
+use super::{Body, BoxError, End};
 
 /// A request's body that tells once it ended in order.
 pub(super) struct Ending {
     body: Body,
-    complete: Option<Box<dyn FnOnce() + Send>>,
+    end: Option<Arc<dyn End>>,
 }
 
 impl Ending {
-    pub(super) fn new(body: Body, complete: Box<dyn FnOnce() + Send>) -> Self {
+    pub(super) fn new(body: Body, end: Arc<dyn End>) -> Self {
         let mut this = Self {
             body,
-            complete: Some(complete),
+            end: Some(end),
         };
         this.tell_if_ended();
         this
@@ -33,8 +34,8 @@ impl Ending {
     }
 
     fn tell(&mut self) {
-        if let Some(complete) = self.complete.take() {
-            complete();
+        if let Some(end) = self.end.take() {
+            end.body_complete();
         }
     }
 }

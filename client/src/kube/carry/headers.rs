@@ -28,7 +28,7 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Prepares a request's headers for the connector. A wish to upgrade goes on, so that the connector can say no to it.
+/// Prepares a request's headers for the connector. A wish to upgrade goes on: the connector decides about it.
 pub(super) fn towards_the_connector(headers: &mut HeaderMap) {
     let upgrade = headers.get(UPGRADE).cloned();
     strip_hop_by_hop(headers);

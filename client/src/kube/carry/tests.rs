@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use hyper::service::service_fn;
 use parking_lot::Mutex;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -19,6 +19,30 @@ pub(crate) struct FakeCluster {
     pub(crate) refusal: Mutex<Option<Failure>>,
 }
 
+/// A change to the protocol that was asked for; what was asked stands in a header.
+fn switch(request: &Request<Incoming>) -> Response<Body> {
+    let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+    Response::builder()
+        .status(StatusCode::SWITCHING_PROTOCOLS)
+        .header("connection", "Upgrade")
+        .header("upgrade", &request.headers()["upgrade"])
+        .header(
+            "x-asked",
+            format!("{} {:?}", request.method(), request.headers()),
+        )
+        .body(body)
+        .unwrap()
+}
+
+/// Sends back what comes, and says goodbye when that has ended.
+async fn echo(on: OnUpgrade) {
+    let (mut read, mut write) = tokio::io::split(TokioIo::new(on.await.unwrap()));
+    if tokio::io::copy(&mut read, &mut write).await.is_ok() {
+        let _ = write.write_all(b" bye").await;
+        let _ = write.shutdown().await;
+    }
+}
+
 impl FakeCluster {
     pub(crate) fn new(tasks: TaskTracker) -> Arc<Self> {
         Arc::new(Self {
@@ -31,31 +55,53 @@ impl FakeCluster {
     }
 
     async fn serve(io: DuplexStream, ended: CancellationToken) {
-        let answer = service_fn(|request: Request<Incoming>| async move {
-            let endless = request.uri().path() == "/endless";
-            let head = format!(
-                "{} {} {:?}",
-                request.method(),
-                request.uri(),
-                request.headers()
-            );
-            let body = request.into_body().collect().await?.to_bytes();
-            let text = Bytes::from(format!("{head}\n{}", String::from_utf8_lossy(&body)));
-            let body: Body = if endless {
-                let never = futures_util::stream::pending();
-                http_body_util::StreamBody::new(never).boxed_unsync()
-            } else {
-                http_body_util::Full::new(text)
-                    .map_err(|never| match never {})
-                    .boxed_unsync()
-            };
-            Ok::<_, hyper::Error>(Response::new(body))
+        let tasks = TaskTracker::new();
+        let answer = service_fn(|mut request: Request<Incoming>| {
+            if request.uri().path() == "/switch" {
+                tasks.spawn(echo(hyper::upgrade::on(&mut request)));
+            }
+            async move {
+                if request.uri().path() == "/switch" {
+                    return Ok(switch(&request));
+                }
+                let endless = request.uri().path() == "/endless";
+                let head = format!(
+                    "{} {} {:?}",
+                    request.method(),
+                    request.uri(),
+                    request.headers()
+                );
+                let body = request.into_body().collect().await?.to_bytes();
+                let text = Bytes::from(format!("{head}\n{}", String::from_utf8_lossy(&body)));
+                let body: Body = if endless {
+                    let never = futures_util::stream::pending();
+                    http_body_util::StreamBody::new(never).boxed_unsync()
+                } else {
+                    http_body_util::Full::new(text)
+                        .map_err(|never| match never {})
+                        .boxed_unsync()
+                };
+                Ok::<_, hyper::Error>(Response::new(body))
+            }
         });
         let _ = hyper::server::conn::http1::Builder::new()
             .serve_connection(TokioIo::new(io), answer)
+            .with_upgrades()
             .await;
+        tasks.close();
+        tasks.wait().await;
         ended.cancel();
     }
+}
+
+struct Complete(Arc<AtomicBool>);
+
+impl End for Complete {
+    fn body_complete(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn pass_through(&self) {}
 }
 
 impl Streams for FakeCluster {
@@ -70,7 +116,7 @@ impl Streams for FakeCluster {
             let complete = self.complete.clone();
             Ok(Opened {
                 io: Box::new(ours),
-                body_complete: Box::new(move || complete.store(true, Ordering::SeqCst)),
+                end: Arc::new(Complete(complete)),
                 over: CancellationToken::new(),
             })
         })

@@ -6,6 +6,7 @@ use ring::rand::SystemRandom;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -199,6 +200,91 @@ async fn a_cancelled_request_ends_its_stream() {
     timeout(Duration::from_secs(10), local.cluster.ended.cancelled())
         .await
         .unwrap();
+}
+
+/// Sends `ping`, closes that direction, and gives what comes back.
+async fn exchange(response: Response<Incoming>) -> String {
+    let raw = hyper::upgrade::on(response).await.unwrap();
+    let mut raw = TokioIo::new(raw);
+    raw.write_all(b"ping").await.unwrap();
+    raw.shutdown().await.unwrap();
+    let mut back = String::new();
+    raw.read_to_string(&mut back).await.unwrap();
+    back
+}
+
+#[tokio::test]
+async fn k12_after_a_101_raw_bytes_go_both_ways_and_each_way_ends_by_itself() {
+    let local = local().await;
+    for protocol in ["websocket", "SPDY/3.1"] {
+        let request = local
+            .request("/k/prod/switch")
+            .header("host", host(&local))
+            .header("connection", "Upgrade")
+            .header("upgrade", protocol)
+            .body(Full::<bytes::Bytes>::default());
+        let io = TokioIo::new(local.connect("http/1.1").await);
+        let (mut sender, connection) = http1::handshake(io).await.unwrap();
+        local.tasks.spawn(connection.with_upgrades());
+        let response = sender.send_request(request.unwrap()).await.unwrap();
+        assert_eq!(response.status(), 101);
+        assert_eq!(response.headers()["upgrade"], protocol);
+        assert_eq!(exchange(response).await, "ping bye");
+    }
+}
+
+#[tokio::test]
+async fn k12_an_extended_connect_is_the_web_socket_that_it_stands_for() {
+    let local = local().await;
+    let io = TokioIo::new(local.connect("h2").await);
+    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    local.tasks.spawn(connection);
+    // The server says that it takes such requests before it answers this one.
+    let first = local.request("/k/prod/api");
+    let first = first.body(Full::<bytes::Bytes>::default()).unwrap();
+    assert_eq!(sender.send_request(first).await.unwrap().status(), 200);
+    let mut request = local
+        .request("/k/prod/switch")
+        .header("sec-websocket-protocol", "v5.channel.k8s.io")
+        .body(Full::default())
+        .unwrap();
+    *request.method_mut() = http::Method::CONNECT;
+    let protocol = hyper::ext::Protocol::from_static("websocket");
+    request.extensions_mut().insert(protocol);
+    let response = sender.send_request(request).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(!response.headers().contains_key("upgrade"));
+    let asked = response.headers()["x-asked"].to_str().unwrap().to_owned();
+    assert!(asked.starts_with("GET "), "{asked}");
+    for part in ["v5.channel.k8s.io", "sec-websocket-key", "\"13\""] {
+        assert!(asked.contains(part), "{part}: {asked}");
+    }
+    assert_eq!(exchange(response).await, "ping bye");
+}
+
+#[tokio::test]
+async fn k12_an_upgrade_is_decided_by_the_same_gate_and_never_sent_twice() {
+    let local = local().await;
+    let asking = |token: bool| {
+        let uri = format!("https://127.0.0.1:{}/k/prod/switch", local.port);
+        let builder = Request::get(uri)
+            .header("host", host(&local))
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket");
+        let builder = match token {
+            true => builder.header("authorization", format!("Bearer {}", local.token)),
+            false => builder,
+        };
+        builder.body(Full::default()).unwrap()
+    };
+    assert_eq!(local.h1(asking(false)).await.status(), 401);
+    *local.cluster.refusal.lock() = Some(Failure::of(Reason::SessionExpired, "no"));
+    let refused = local.h1(asking(true)).await;
+    assert_eq!(
+        refused.status().as_u16(),
+        Reason::SessionExpired.http_status()
+    );
+    assert_eq!(local.cluster.opened.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

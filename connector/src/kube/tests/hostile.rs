@@ -220,28 +220,6 @@ async fn k11_other_methods_are_refused() {
 }
 
 #[tokio::test]
-async fn k13_proxy_and_upgrades_wait_for_the_next_version() {
-    let rig = Rig::new().await;
-    let pod = "/api/v1/namespaces/default/pods/a";
-    for request in [
-        format!("GET {pod}/proxy/ HTTP/1.1\r\nHost: adit\r\n\r\n"),
-        "GET /api/v1/nodes/n/proxy/metrics HTTP/1.1\r\nHost: adit\r\n\r\n".to_owned(),
-        format!(
-            "POST {pod}/exec?command=sh HTTP/1.1\r\nHost: adit\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nContent-Length: 0\r\n\r\n"
-        ),
-        format!(
-            "GET {pod}/exec?command=sh HTTP/1.1\r\nHost: adit\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
-        ),
-        format!("GET {pod}/portforward HTTP/1.1\r\nHost: adit\r\n\r\n"),
-        format!(
-            "GET {pod}/exec HTTP/1.1\r\nHost: adit\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
-        ),
-    ] {
-        rig.refuses(request, 400, "request_unsupported").await;
-    }
-}
-
-#[tokio::test]
 async fn a_refused_head_request_ends_whole() {
     let rig = Rig::new().await;
     let got = rig

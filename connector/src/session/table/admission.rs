@@ -157,6 +157,7 @@ pub(super) fn standing(claim: &Claim, verified: Verified, epoch: u64, boot: Boot
     Standing {
         permit: verified.permit,
         impersonation,
+        proxy: verified.proxy,
         actor,
         epoch,
         fresh_until: boot.after(FRESH),

@@ -280,3 +280,19 @@ fn a_group_that_lacks_a_factor_names_it() {
     let text = r#"permit(principal, action == Action::"assume", resource) when { context.device.tier > 1 };"#;
     assert_eq!(assume(text, &["view"]), Err(Reason::TierTooLow));
 }
+
+#[test]
+fn k13_the_proxy_needs_a_rule_of_its_own() {
+    let proxies =
+        |text: &str, cluster: &str| policy(text).proxy(&anna(), &cluster.parse().unwrap());
+    assert_eq!(
+        proxies(DEVS, "prod").unwrap_err().reason(),
+        Reason::PolicyDenied,
+        "connect alone is not enough"
+    );
+    let rule = r#"permit(principal, action == Action::"proxy", resource == Cluster::"prod");"#;
+    assert!(proxies(rule, "prod").is_ok());
+    assert!(proxies(rule, "test").is_err());
+    let forbidden = format!("{rule} forbid(principal, action == Action::\"proxy\", resource);");
+    assert!(proxies(&forbidden, "prod").is_err());
+}
