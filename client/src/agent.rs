@@ -10,6 +10,7 @@ pub mod run;
 
 mod calls;
 mod peer;
+mod raw;
 mod reply;
 mod server;
 

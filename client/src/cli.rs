@@ -5,7 +5,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::command;
 use crate::exit::Failure;
 use crate::paths::Paths;
-use crate::profile::ProfileName;
+use crate::profile::{self, ProfileName};
 
 /// Access to Kubernetes clusters and the services in them, with a passkey and without a VPN.
 #[derive(Debug, Parser)]
@@ -42,6 +42,16 @@ impl Global {
         })
     }
 
+    /// The profile to use.
+    ///
+    /// # Errors
+    /// When this machine is not enrolled, or it is not clear with which one.
+    pub fn chosen_profile(&self) -> Result<ProfileName, Failure> {
+        profile::choose(&self.paths()?, self.profile.as_ref()).map_err(|error| {
+            Failure::new(&error).repaired_by("ask an admin for an invitation and run `adit enrol`")
+        })
+    }
+
     /// Makes one call to the agent for the chosen profile.
     ///
     /// # Errors
@@ -51,7 +61,7 @@ impl Global {
         name: &str,
         body: serde_json::Value,
     ) -> Result<serde_json::Value, Failure> {
-        crate::agent::ask(&self.paths()?, self.profile.as_ref(), name, body).await
+        crate::agent::ask(&self.paths()?, &self.chosen_profile()?, name, body).await
     }
 }
 
@@ -77,8 +87,10 @@ pub enum Command {
     Sessions(command::sessions::SessionsArgs),
     /// List your devices
     Devices,
-    /// Forward a local port to a service in a cluster
+    /// Forward local ports to services in clusters
     Forward(command::forward::ForwardArgs),
+    /// Connect stdin and stdout to a service in a cluster
+    Connect(command::connect::ConnectArgs),
     /// Write kubeconfig contexts for the clusters that you may use
     Kube(command::kube::KubeArgs),
     /// Administer users, devices, clusters and policy
@@ -118,6 +130,7 @@ impl Cli {
             Command::Sessions(args) => args.run(global).await,
             Command::Devices => command::devices::run(global).await,
             Command::Forward(args) => args.run(global).await,
+            Command::Connect(args) => args.run(global).await,
             Command::Api(args) => args.run(global).await,
             Command::Agent(agent) => agent.run(global).await,
             Command::Completions(args) => args.run(),

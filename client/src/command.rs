@@ -5,6 +5,7 @@ pub mod agent;
 pub mod api;
 pub mod clusters;
 pub mod completions;
+pub mod connect;
 pub mod credential;
 pub mod devices;
 pub mod enrol;
@@ -18,6 +19,7 @@ pub mod version;
 pub mod whoami;
 
 mod output;
+mod service;
 
 use serde_json::{Value, json};
 

@@ -5,6 +5,7 @@ mod credential;
 mod endpoint;
 mod forward;
 mod heard;
+mod service_stream;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -42,6 +43,7 @@ use crate::talk::Talk;
 pub use credential::Credential;
 pub use endpoint::{Described, Endpoint};
 pub use forward::Forward;
+pub use service_stream::ServiceStream;
 
 /// How long the first statements may take to come, right after enrolment.
 const FIRST_STATEMENTS: Duration = Duration::from_secs(5);

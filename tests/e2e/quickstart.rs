@@ -13,7 +13,7 @@ fn demo_reaches_a_service_and_down_removes_everything() {
     let netns = Netns::create("quickstart").unwrap();
     let state = scratch().unwrap().folder("quickstart").unwrap();
     let finished = quickstart(&netns, &state, &["--demo"]).run().unwrap();
-    passed(&finished, 3);
+    passed(&finished, 4);
     taken_down(&netns, &state);
 }
 

@@ -8,6 +8,7 @@ use http::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
 
 use super::protocol::{
     AGENT, AgentStatus, ApiCall, CredentialCall, ForwardCall, SeatStatus, SignInCall,
@@ -125,15 +126,19 @@ impl Call {
 
     async fn forward(self, seat: Arc<Seat>) -> Result<Value, Failure> {
         let asked: ForwardCall = self.read()?;
-        let target = asked.target()?;
-        // Opened first, so that a refusal is told at once.
-        seat.signed_in(&asked.caller, &self.talk, || seat.session(&target))
-            .await?;
-        let forward = Forward::listen(target.clone(), asked.listen).await?;
-        let address = forward.address()?;
-        self.talk.say(format!("Forwarding {address} to {target}"));
+        let mut serving = JoinSet::new();
+        for wanted in &asked.forwards {
+            let target = wanted.target()?;
+            // Opened first, so that a refusal is told at once.
+            seat.signed_in(&asked.caller, &self.talk, || seat.session(&target))
+                .await?;
+            let forward = Forward::listen(target.clone(), wanted.listen).await?;
+            let address = forward.address()?;
+            self.talk.say(format!("Forwarding {address} to {target}"));
+            serving.spawn(forward.serve(seat.clone(), self.talk.clone()));
+        }
         // Until the caller leaves, which drops this.
-        forward.serve(seat, self.talk).await;
+        serving.join_all().await;
         Ok(Value::Null)
     }
 }

@@ -4,21 +4,23 @@ use std::io::Write;
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
-use http::header::HOST;
-use http::{HeaderValue, Request};
+use http::header::{CONNECTION, HOST, UPGRADE};
+use http::{HeaderValue, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
-use super::protocol::{AGENT, Event, IDENTITY_HEADER, StopCall, identity};
+use super::protocol::{AGENT, Event, IDENTITY_HEADER, RAW, StopCall, StreamCall, identity};
 use super::{ensure, peer};
 use crate::exit::Failure;
 use crate::paths::Paths;
-use crate::profile::{self, ProfileName};
+use crate::profile::ProfileName;
 
 /// A connection to the agent.
 pub struct AgentClient {
@@ -56,7 +58,7 @@ impl AgentClient {
         let (sender, connection) = handshake.map_err(Failure::new)?;
         let mut driver = JoinSet::new();
         driver.spawn(async move {
-            if let Err(error) = connection.await {
+            if let Err(error) = connection.with_upgrades().await {
                 tracing::debug!(%error, "The connection to the agent ended early.");
             }
         });
@@ -97,6 +99,51 @@ impl AgentClient {
     }
 }
 
+/// A stream to a service, through the agent.
+pub type RawStream = BufStream<TokioIo<Upgraded>>;
+
+impl AgentClient {
+    /// Opens a stream; what is said meanwhile goes to `hear`.
+    ///
+    /// # Errors
+    /// What the agent said, or that it is gone.
+    pub async fn stream(
+        mut self,
+        profile: &ProfileName,
+        call: &StreamCall,
+        hear: impl Fn(&str),
+    ) -> Result<RawStream, Failure> {
+        let gone = |error: hyper::Error| Failure::new(format!("the agent is gone: {error}"));
+        let request = Request::post(format!("/v1/{profile}/stream"))
+            .header(HOST, "agent")
+            .header(CONNECTION, "Upgrade")
+            .header(UPGRADE, RAW)
+            .body(Full::default())
+            .map_err(Failure::new)?;
+        let response = self.sender.send_request(request).await.map_err(gone)?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Failure::new("the agent is of another version").repaired_by(
+                "run `adit agent stop`, so that the next command starts the new agent",
+            ));
+        }
+        let upgraded = hyper::upgrade::on(response).await.map_err(gone)?;
+        let mut stream = BufStream::new(TokioIo::new(upgraded));
+        let failed = |error: std::io::Error| Failure::new(format!("the agent is gone: {error}"));
+        let call = format!("{}\n", json!(call));
+        stream.write_all(call.as_bytes()).await.map_err(failed)?;
+        stream.flush().await.map_err(failed)?;
+        loop {
+            let mut line = String::new();
+            stream.read_line(&mut line).await.map_err(failed)?;
+            match serde_json::from_str(&line).map_err(|_| Failure::new("the agent is gone"))? {
+                Event::Say(text) => hear(&text),
+                Event::Done(_) => return Ok(stream),
+                Event::Failed(failure) => return Err(failure),
+            }
+        }
+    }
+}
+
 async fn read(mut body: Incoming, hear: &mut impl FnMut(&str)) -> Result<Value, Failure> {
     let mut buffer = BytesMut::new();
     let gone = || Failure::new("the agent ended before it answered");
@@ -129,13 +176,10 @@ pub fn on_stderr(line: &str) {
 /// What the agent said.
 pub async fn ask(
     paths: &Paths,
-    asked: Option<&ProfileName>,
+    profile: &ProfileName,
     name: &str,
     body: Value,
 ) -> Result<Value, Failure> {
-    let profile = profile::choose(paths, asked).map_err(|error| {
-        Failure::new(&error).repaired_by("ask an admin for an invitation and run `adit enrol`")
-    })?;
     let mut agent = current(paths).await?;
     let answered = agent.call(profile.as_str(), name, &body, on_stderr).await?;
     Ok(answered.value)

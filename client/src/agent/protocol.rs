@@ -69,18 +69,47 @@ impl CredentialCall {
     }
 }
 
-/// `forward`: forwards a local port until the caller leaves.
+/// `forward`: forwards local ports until the caller leaves.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ForwardCall {
-    /// `service/CLUSTER/NAME`.
-    pub target: String,
-    /// Address and port to listen on; port 0 chooses one.
-    pub listen: std::net::SocketAddr,
+    /// What and where.
+    pub forwards: Vec<Forwarded>,
     /// Who asks.
     pub caller: Caller,
 }
 
-impl ForwardCall {
+/// A service and the local address that is forwarded to it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Forwarded {
+    /// `service/CLUSTER/NAME`.
+    pub target: String,
+    /// Address and port to listen on; port 0 chooses one.
+    pub listen: std::net::SocketAddr,
+}
+
+impl Forwarded {
+    /// The target, checked.
+    ///
+    /// # Errors
+    /// A failure for a text that is no target.
+    pub fn target(&self) -> Result<Target, Failure> {
+        self.target.parse().map_err(Failure::new)
+    }
+}
+
+/// The protocol of a call that ends in raw bytes.
+pub const RAW: &str = "adit-stream";
+
+/// `stream`: one stream to a service.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StreamCall {
+    /// `service/CLUSTER/NAME`.
+    pub target: String,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+impl StreamCall {
     /// The target, checked.
     ///
     /// # Errors

@@ -20,7 +20,7 @@ const LINES: usize = 64;
 #[derive(Debug)]
 pub(super) struct Reply {
     lines: mpsc::Receiver<Bytes>,
-    _call: AbortOnDropHandle<()>,
+    _call: Option<AbortOnDropHandle<()>>,
 }
 
 impl Reply {
@@ -46,8 +46,14 @@ impl Reply {
         });
         Self {
             lines,
-            _call: AbortOnDropHandle::new(running),
+            _call: Some(AbortOnDropHandle::new(running)),
         }
+    }
+
+    /// No body: the answer is its head.
+    pub(super) fn none() -> Self {
+        let (_, lines) = mpsc::channel(1);
+        Self { lines, _call: None }
     }
 }
 
@@ -58,7 +64,8 @@ async fn tell(sender: &mpsc::Sender<Bytes>, lines: Vec<String>) {
     }
 }
 
-fn line(event: &Event) -> Bytes {
+/// An event as it is written.
+pub(super) fn line(event: &Event) -> Bytes {
     let mut text = serde_json::to_string(event).unwrap_or_default();
     text.push('\n');
     text.into()

@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use super::protocol::{IDENTITY_HEADER, identity};
 use super::reply::Reply;
-use super::{calls, peer};
+use super::{calls, peer, raw};
 use crate::exit::Failure;
 use crate::flight::Flights;
 use crate::paths::Paths;
@@ -93,12 +93,19 @@ impl Agent {
     }
 
     fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Reply> {
-        let (talk, tasks) = (Talk::default(), self.tasks.clone());
         let identity = self.identity.clone();
-        let call = self.call(request, talk.clone());
-        let mut response = Response::new(Reply::to(&tasks, &talk, call));
+        let mut response = self.begin(request);
         response.headers_mut().insert(IDENTITY_HEADER, identity);
         response
+    }
+
+    fn begin(self: Arc<Self>, request: Request<Incoming>) -> Response<Reply> {
+        if raw::is_asked_for(request.headers()) {
+            return raw::begin(self, request);
+        }
+        let (talk, tasks) = (Talk::default(), self.tasks.clone());
+        let call = self.call(request, talk.clone());
+        Response::new(Reply::to(&tasks, &talk, call))
     }
 
     async fn call(
@@ -153,7 +160,9 @@ async fn connection(agent: Arc<Agent>, stream: UnixStream) {
         let agent = agent.clone();
         std::future::ready(Ok::<_, Infallible>(agent.answer(request)))
     });
-    let served = http1::Builder::new().serve_connection(TokioIo::new(stream), answer);
+    let served = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), answer)
+        .with_upgrades();
     let mut served = std::pin::pin!(served);
     let ended = tokio::select! {
         ended = &mut served => ended,

@@ -250,7 +250,7 @@ async fn finish(
     enrolled: &Enrolled,
 ) -> Result<(), Failure> {
     let call = json!({"caller": caller, "ceremony_id": enrolled.ceremony_id});
-    crate::agent::ask(paths, Some(name), "sign-in", call).await?;
+    crate::agent::ask(paths, name, "sign-in", call).await?;
     match kube::write(paths, name, &[], None).await {
         Ok(written) => kube::say(&written),
         Err(failure) if failure.reason() == Some(Reason::UnknownOrForbidden) => {

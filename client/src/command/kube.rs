@@ -40,7 +40,7 @@ impl KubeArgs {
         let paths = global.paths()?;
         let name = profile::choose(&paths, global.profile.as_ref()).map_err(Failure::new)?;
         if self.move_port {
-            crate::agent::ask(&paths, Some(&name), "move-listener", Value::Null).await?;
+            crate::agent::ask(&paths, &name, "move-listener", Value::Null).await?;
         }
         let written = write(&paths, &name, &self.clusters, self.kubeconfig).await?;
         if global.json {
@@ -86,7 +86,7 @@ pub(super) async fn write(
 ) -> Result<Vec<Written>, Failure> {
     let caller = Caller::this_process(has_terminal());
     let call = json!({"method": "GET", "path": "/v1/clusters", "caller": caller});
-    let answer = crate::agent::ask(paths, Some(name), "api", call).await?;
+    let answer = crate::agent::ask(paths, name, "api", call).await?;
     let rows = answer.get("clusters").and_then(Value::as_array);
     let names = rows
         .into_iter()
@@ -97,7 +97,7 @@ pub(super) async fn write(
         let text = format!("there is no cluster {other} that you may use");
         return Err(Failure::of(Reason::UnknownOrForbidden, text));
     }
-    let described = crate::agent::ask(paths, Some(name), "listener", Value::Null).await?;
+    let described = crate::agent::ask(paths, name, "listener", Value::Null).await?;
     let described: Described = serde_json::from_value(described).map_err(Failure::new)?;
     let endpoint = Endpoint {
         profile: name.clone(),

@@ -5,19 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adit_proto::target::Target;
-use adit_proto::wire::link::Tcp;
-use adit_proto::wire::link::stream_header::Kind;
-use tokio::io::copy_bidirectional_with_sizes;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use super::Seat;
+use super::{Seat, ServiceStream};
 use crate::exit::Failure;
 use crate::talk::Talk;
 
-/// Bytes that are copied at once, each way.
-const CHUNK: usize = 64 << 10;
 /// Connections at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 512;
 
@@ -82,16 +77,6 @@ impl Forward {
 
 async fn carry(seat: &Seat, target: &Target, mut local: TcpStream) -> Result<(), Failure> {
     local.set_nodelay(true).map_err(Failure::new)?;
-    let (mut stream, session) = seat.stream(target, Kind::Tcp(Tcp {})).await?;
-    // Each shutdown is a half-close; what is cut off is reset.
-    stream.end().pass_through();
-    let copied = copy_bidirectional_with_sizes(&mut local, &mut stream, CHUNK, CHUNK);
-    tokio::select! {
-        copied = copied => copied.map(|_| ()).map_err(|error| {
-            let reason = crate::reset::reason(&error);
-            let message = format!("a connection to {target} was cut off: {error}");
-            reason.map_or_else(|| Failure::new(&message), |reason| Failure::of(reason, &message))
-        }),
-        () = session.over.cancelled() => Err(Failure::new(format!("the session for {target} has ended"))),
-    }
+    let stream = ServiceStream::open(seat, target).await?;
+    stream.carry(&mut local).await
 }

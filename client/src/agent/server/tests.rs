@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::*;
 use crate::agent::client::AgentClient;
-use crate::agent::protocol::AGENT;
+use crate::agent::protocol::{AGENT, StreamCall};
+use crate::browser::Caller;
 use crate::exit::Exit;
 use crate::profile::tests::{paths, profile};
 
@@ -108,4 +109,25 @@ async fn l1_the_endpoint_of_a_profile_is_described_and_its_files_are_private() {
         assert_eq!(mode & 0o077, 0);
     }
     seat.close().await;
+}
+
+#[tokio::test]
+async fn a_stream_that_cannot_be_opened_says_why() {
+    let running = running();
+    let call = |target: &str| StreamCall {
+        target: target.to_owned(),
+        caller: Caller::this_process(false),
+    };
+    let stream = async |call: StreamCall| {
+        let client = AgentClient::connect(&running.paths.socket()).await;
+        let client = client.unwrap().unwrap();
+        let nobody = "nobody".parse().unwrap();
+        client.stream(&nobody, &call, |_| {}).await.unwrap_err()
+    };
+    let unknown = stream(call("service/prod/db")).await;
+    assert!(unknown.message.contains("nobody"), "{unknown}");
+    let malformed = stream(call("prod")).await;
+    assert!(malformed.message.contains("target"), "{malformed}");
+    let long = stream(call(&"x".repeat(20 << 10))).await;
+    assert!(long.message.contains("cannot be read"), "{long}");
 }

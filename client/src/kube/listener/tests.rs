@@ -271,9 +271,10 @@ async fn k12_an_upgrade_is_decided_by_the_same_gate_and_never_sent_twice() {
             .header("host", host(&local))
             .header("connection", "Upgrade")
             .header("upgrade", "websocket");
-        let builder = match token {
-            true => builder.header("authorization", format!("Bearer {}", local.token)),
-            false => builder,
+        let builder = if token {
+            builder.header("authorization", format!("Bearer {}", local.token))
+        } else {
+            builder
         };
         builder.body(Full::default()).unwrap()
     };

@@ -1,0 +1,64 @@
+//! One stream to a service in a cluster, raw bytes both ways.
+
+use adit_proto::target::Target;
+use adit_proto::wire::link::Tcp;
+use adit_proto::wire::link::stream_header::Kind;
+use adit_transport::stream::LinkStream;
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes};
+use tokio_util::sync::CancellationToken;
+
+use super::Seat;
+use crate::exit::Failure;
+
+/// Bytes that are copied at once, each way.
+const CHUNK: usize = 64 << 10;
+
+/// A stream to a service.
+#[derive(Debug)]
+pub struct ServiceStream {
+    stream: LinkStream,
+    over: CancellationToken,
+    target: Target,
+}
+
+impl ServiceStream {
+    /// Opens one, and the session and the link that it needs.
+    ///
+    /// # Errors
+    /// Why it was refused.
+    pub async fn open(seat: &Seat, target: &Target) -> Result<Self, Failure> {
+        let (stream, session) = seat.stream(target, Kind::Tcp(Tcp {})).await?;
+        // Each shutdown is a half-close; what is cut off is reset.
+        stream.end().pass_through();
+        Ok(Self {
+            stream,
+            over: session.over,
+            target: target.clone(),
+        })
+    }
+
+    /// Carries bytes until both ends have closed, each direction by itself.
+    ///
+    /// # Errors
+    /// Why it was cut off.
+    ///
+    /// # Cancel safety
+    /// Dropping it resets the stream.
+    pub async fn carry<I>(mut self, local: &mut I) -> Result<(), Failure>
+    where
+        I: AsyncRead + AsyncWrite + Unpin,
+    {
+        let target = &self.target;
+        let copied = copy_bidirectional_with_sizes(local, &mut self.stream, CHUNK, CHUNK);
+        tokio::select! {
+            copied = copied => copied.map(|_| ()).map_err(|error| {
+                let reason = crate::reset::reason(&error);
+                let message = format!("a connection to {target} was cut off: {error}");
+                reason.map_or_else(|| Failure::new(&message), |reason| Failure::of(reason, &message))
+            }),
+            () = self.over.cancelled() => {
+                Err(Failure::new(format!("the session for {target} has ended")))
+            }
+        }
+    }
+}
