@@ -128,7 +128,7 @@ pub struct Broker {
     parts: Parts,
     table: Mutex<Table>,
     offers: Mutex<HashMap<SessionId, Offered>>,
-    unconfirmed: Mutex<HashMap<SessionId, oneshot::Sender<()>>>,
+    unconfirmed: Mutex<HashMap<SessionId, Unconfirmed>>,
 }
 
 /// An offer that waits for its answer.
@@ -137,6 +137,14 @@ struct Offered {
     /// Whom it was sent to: nobody else's answer counts.
     to: LiveId,
     answer: oneshot::Sender<Answer>,
+}
+
+/// An end that the connector has not confirmed.
+#[derive(Debug)]
+struct Unconfirmed {
+    /// The connector's: nobody else confirms.
+    route: RouteId,
+    confirm: oneshot::Sender<()>,
 }
 
 impl Broker {

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::table::{LiveSession, Pair};
-use super::{Broker, CONFIRM};
+use super::{Broker, CONFIRM, Unconfirmed};
 use crate::registry::Live;
 use crate::store::StoreError;
 
@@ -65,10 +65,7 @@ impl Broker {
         let Ok(id) = ended.session_id.parse() else {
             return;
         };
-        if let Some(confirm) = self.unconfirmed.lock().remove(&id) {
-            // Its timer may just be over.
-            let _ = confirm.send(());
-        }
+        self.confirmed_by(from, id);
         let is_end_of = |live: &LiveSession| live.pair.has(from.route());
         if !self.table.lock().get(id).is_some_and(is_end_of) {
             return;
@@ -77,10 +74,24 @@ impl Broker {
         self.end(id, reason, &ended.detail).await;
     }
 
+    fn confirmed_by(&self, from: &Live, id: SessionId) {
+        let mut unconfirmed = self.unconfirmed.lock();
+        let entitled = |it: &Unconfirmed| it.route == from.route();
+        if unconfirmed.get(&id).is_some_and(entitled)
+            && let Some(waiting) = unconfirmed.remove(&id)
+        {
+            // Its timer may just be over.
+            let _ = waiting.confirm.send(());
+        }
+    }
+
     /// Gives a connector half a second to say that it ended a session whose pair goes on for another one.
     fn expect_confirmation(self: &Arc<Self>, id: SessionId, pair: Pair) {
         let (confirm, confirmed) = oneshot::channel();
-        self.unconfirmed.lock().insert(id, confirm);
+        let route = pair.connector;
+        self.unconfirmed
+            .lock()
+            .insert(id, Unconfirmed { route, confirm });
         let broker = Arc::clone(self);
         self.parts.tasks.spawn(async move {
             let confirmed = timeout(CONFIRM, confirmed).await;

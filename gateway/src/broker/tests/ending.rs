@@ -231,6 +231,32 @@ async fn an_unconfirmed_end_cuts_the_pair_within_half_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c5_a_device_cannot_confirm_in_the_connectors_place() {
+    let mut scene = Scene::new().await;
+    let one = scene.open("cluster/prod").await;
+    let other = scene.open("service/prod/db").await;
+    let broker = &scene.rig.services.broker;
+    broker
+        .end(one.session.id, Reason::SessionRevoked, "by the test")
+        .await;
+    let ended = SessionEnded {
+        session_id: one.session.id.to_string(),
+        reason: Reason::SessionRevoked.to_string(),
+        detail: String::new(),
+    };
+    scene.agent.party.send(Message::SessionEnded(ended)).await;
+    let withdrawn = scene
+        .agent
+        .party
+        .until(|message| match message {
+            Message::Pair(pair) if pair.withdrawn => Some(pair.route),
+            _ => None,
+        })
+        .await;
+    assert_eq!(withdrawn, other.route.bits());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_confirmed_end_leaves_the_pair_to_the_other_session() {
     let mut scene = Scene::new().await;
     let one = scene.open("cluster/prod").await;
