@@ -18,6 +18,8 @@ const EACH: Duration = Duration::from_micros(62_500);
 const FULL_AGAIN: Duration = Duration::from_secs(2);
 /// How many sources are remembered; while as many are active, new ones get nothing. About 4 MiB.
 const SOURCES: usize = 1 << 16;
+/// The least time between two sweeps of a full table: for each datagram of a flood it would cost more than the answer.
+const SWEEP: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
@@ -27,7 +29,13 @@ struct Bucket {
 
 /// Buckets by source address.
 #[derive(Debug, Default)]
-pub(super) struct SourceLimits(Mutex<FxHashMap<SocketAddr, Bucket>>);
+pub(super) struct SourceLimits(Mutex<Buckets>);
+
+#[derive(Debug, Default)]
+struct Buckets {
+    by_source: FxHashMap<SocketAddr, Bucket>,
+    swept: Option<Instant>,
+}
 
 /// Says that one more datagram of a source may pass.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,13 +44,10 @@ pub(super) struct WithinLimit;
 impl SourceLimits {
     pub(super) fn take(&self, source: SocketAddr, now: Instant) -> Option<WithinLimit> {
         let mut buckets = self.0.lock();
-        if buckets.len() >= SOURCES && !buckets.contains_key(&source) {
-            buckets.retain(|_, bucket| now.duration_since(bucket.filled) < FULL_AGAIN);
-            if buckets.len() >= SOURCES {
-                return None;
-            }
+        if !buckets.by_source.contains_key(&source) && !buckets.make_room(now) {
+            return None;
         }
-        let bucket = buckets.entry(source).or_insert(Bucket {
+        let bucket = buckets.by_source.entry(source).or_insert(Bucket {
             left: BURST,
             filled: now,
         });
@@ -54,6 +59,19 @@ impl SourceLimits {
         }
         bucket.left = bucket.left.checked_sub(1)?;
         Some(WithinLimit)
+    }
+}
+
+impl Buckets {
+    /// Whether there is room for one more source; forgets those that have their burst again.
+    fn make_room(&mut self, now: Instant) -> bool {
+        let due = |swept| now.duration_since(swept) >= SWEEP;
+        if self.by_source.len() >= SOURCES && self.swept.is_none_or(due) {
+            self.swept = Some(now);
+            self.by_source
+                .retain(|_, bucket| now.duration_since(bucket.filled) < FULL_AGAIN);
+        }
+        self.by_source.len() < SOURCES
     }
 }
 
@@ -90,6 +108,25 @@ mod tests {
         assert_eq!(limits.take(late, Instant::now()), None);
         tokio::time::advance(FULL_AGAIN).await;
         assert!(limits.take(late, Instant::now()).is_some());
-        assert_eq!(limits.0.lock().len(), 1);
+        assert_eq!(limits.0.lock().by_source.len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn u3_a_full_table_is_not_swept_for_each_datagram() {
+        let limits = SourceLimits::default();
+        for port in 0..=u16::MAX {
+            assert!(limits.take(source(port), Instant::now()).is_some());
+        }
+        let late: SocketAddr = ([192, 0, 2, 8], 1).into();
+        tokio::time::advance(FULL_AGAIN.saturating_sub(SWEEP / 2)).await;
+        assert_eq!(
+            limits.take(late, Instant::now()),
+            None,
+            "nothing is old yet"
+        );
+        tokio::time::advance(SWEEP / 2).await;
+        assert_eq!(limits.take(late, Instant::now()), None, "swept just now");
+        tokio::time::advance(SWEEP / 2).await;
+        assert!(limits.take(late, Instant::now()).is_some());
     }
 }
