@@ -235,6 +235,8 @@ fn database(
 fn lives(raw: &RawLives) -> Result<Lives, ConfigError> {
     const HOUR: u64 = 3_600;
     const DAY: u64 = 24 * HOUR;
+    // A connector takes no longer one, and a gateway sends the next when a quarter of it is over.
+    const LEASE_MAX: u64 = 300;
     let life = |key, seconds: u64, least: u64, most: u64| {
         if (least..=most).contains(&seconds) {
             return Ok(Duration::from_secs(seconds));
@@ -245,7 +247,7 @@ fn lives(raw: &RawLives) -> Result<Lives, ConfigError> {
         sign_in: life("lives.sign_in_s", raw.sign_in_s, 60, 30 * DAY)?,
         session: life("lives.session_s", raw.session_s, 60, 30 * DAY)?,
         session_idle: life("lives.session_idle_s", raw.session_idle_s, 10, 30 * DAY)?,
-        lease: life("lives.lease_s", raw.lease_s, 4, HOUR)?,
+        lease: life("lives.lease_s", raw.lease_s, 4, LEASE_MAX)?,
         ceremony: life("lives.ceremony_s", raw.ceremony_s, 10, HOUR)?,
         touch: life("lives.touch_s", raw.touch_s, 10, 120)?,
         invitation: life("lives.invitation_s", raw.invitation_s, 60, 7 * DAY)?,

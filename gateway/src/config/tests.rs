@@ -109,6 +109,8 @@ fn a_life_out_of_bounds_is_refused_with_its_bounds() {
         error.to_string(),
         "lives.invitation_s: must be 60 to 604800 seconds"
     );
+    let error = read(&format!("{MINIMAL}[lives]\nlease_s = 301\n"), &[]).unwrap_err();
+    assert_eq!(error.to_string(), "lives.lease_s: must be 4 to 300 seconds");
 }
 
 #[test]
