@@ -69,16 +69,14 @@ impl Metrics {
         for (name, help, value) in gauges {
             put(&mut text, name, "gauge", (help, &value));
         }
-        if let Some(reading) = self.readings.newest() {
-            let age = reading.age().as_secs_f64();
-            let help = "Age of the last reading of the store; at one lease everything ends.";
-            put(
-                &mut text,
-                "adit_store_reading_age_seconds",
-                "gauge",
-                (help, &age),
-            );
-        }
+        let age = self.readings.newest().age().as_secs_f64();
+        let help = "Age of the last reading of the store; at one lease everything ends.";
+        put(
+            &mut text,
+            "adit_store_reading_age_seconds",
+            "gauge",
+            (help, &age),
+        );
         text
     }
 }

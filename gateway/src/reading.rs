@@ -34,15 +34,21 @@ impl Reading {
     }
 }
 
-/// The newest reading; `None` before the first. Cheap to clone.
+/// The newest reading. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Readings(watch::Receiver<Option<Reading>>);
+pub struct Readings(watch::Receiver<Reading>);
 
 impl Readings {
     /// The newest reading.
     #[must_use]
-    pub fn newest(&self) -> Option<Reading> {
+    pub fn newest(&self) -> Reading {
         *self.0.borrow()
+    }
+
+    /// What the newest reading leaves of a lease.
+    #[must_use]
+    pub fn left_of(&self, lease: Duration) -> Duration {
+        lease.saturating_sub(self.newest().age())
     }
 }
 
@@ -52,14 +58,20 @@ pub struct Reader {
     store: Store,
     roster: Arc<RosterLog>,
     suspensions: Arc<Suspensions>,
-    newest: watch::Sender<Option<Reading>>,
+    newest: watch::Sender<Reading>,
 }
 
 impl Reader {
-    /// Makes a reader and what it tells.
+    /// Makes a reader and what it tells. The first reading is the one that the parts were opened with.
     #[must_use]
     pub fn new(services: &Services) -> (Self, Readings) {
-        let (newest, readings) = watch::channel(None);
+        let (newest, readings) = watch::channel(Reading {
+            newest: Newest {
+                statement: services.roster.head().number,
+                suspension: services.suspensions.current().number(),
+            },
+            at: Instant::now(),
+        });
         let reader = Self {
             store: services.store.clone(),
             roster: Arc::clone(&services.roster),
@@ -102,7 +114,30 @@ impl Reader {
         if newest.suspension > self.suspensions.current().number() {
             self.suspensions.refresh().await?;
         }
-        self.newest.send_replace(Some(Reading { newest, at }));
+        self.newest.send_replace(Reading { newest, at });
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_old_reading_leaves_little_of_a_lease_and_then_nothing() {
+        let (statement, suspension) = (1, 0);
+        let (_reader, readings) = watch::channel(Reading {
+            newest: Newest {
+                statement,
+                suspension,
+            },
+            at: Instant::now(),
+        });
+        let (readings, lease) = (Readings(readings), Duration::from_mins(1));
+        assert_eq!(readings.left_of(lease), lease);
+        tokio::time::advance(lease / 4).await;
+        assert_eq!(readings.left_of(lease), lease * 3 / 4);
+        tokio::time::advance(lease).await;
+        assert_eq!(readings.left_of(lease), Duration::ZERO);
     }
 }

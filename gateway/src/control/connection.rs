@@ -100,7 +100,7 @@ impl Control {
         let registered = Registered {
             route: route.bits(),
             head: Some(services.roster.head().to_wire()),
-            lease_ms: millis(services.config.lives.lease),
+            lease_ms: millis(self.readings.left_of(services.config.lives.lease)),
             lost_sessions,
         };
         let message = Some(Message::Registered(registered));

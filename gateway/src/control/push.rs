@@ -134,9 +134,7 @@ impl<'a> Push<'a> {
     }
 
     fn lease(&self) {
-        let Some(reading) = self.control.readings.newest() else {
-            return;
-        };
+        let reading = self.control.readings.newest();
         self.live.send(Message::Lease(Lease {
             roster_number: reading.newest.statement,
             suspension_number: reading.newest.suspension,
