@@ -43,7 +43,7 @@ impl Answer {
                 )),
             };
         }
-        let text = |key: &str| json.as_ref()?.get(key)?.as_str().map(str::to_owned);
+        let text = |key: &str| json.as_ref()?.get(key)?.as_str().map(printable);
         let message = text("message")
             .unwrap_or_else(|| format!("the gateway answered with status {}", self.status));
         let code = text("code");
@@ -55,6 +55,12 @@ impl Answer {
             code,
         })
     }
+}
+
+/// What a terminal shows and does not obey; the lines of a policy's errors stay apart.
+fn printable(text: &str) -> String {
+    let shows = |letter: &char| *letter == '\n' || !letter.is_control();
+    text.chars().filter(shows).collect()
 }
 
 /// Whoever sends requests to the API.
@@ -163,6 +169,10 @@ mod tests {
             .into_json()
             .unwrap_err();
         assert_eq!((newer.exit, newer.reason()), (Exit::Failed, None));
+        let hostile =
+            r#"{"code":"x\u001b","message":"a\u001b[2J\u009b2J\nb\r","repair":"c\u0007"}"#;
+        let shown = answer(403, hostile).into_json().unwrap_err().to_string();
+        assert_eq!(shown, "a[2J2J\nb (x)\n  c");
         assert_eq!(answer(204, "").into_json().unwrap(), Value::Null);
         assert!(answer(200, "<html>").into_json().is_err());
         assert!(
