@@ -13,7 +13,7 @@ use adit_proto::wire::control::{Frame, Register, Registered, Service};
 use adit_transport::cid::RouteId;
 use adit_transport::frame::{FrameReader, FrameWriter};
 use adit_transport::party::{Nudges, Party};
-use quinn::{Connection, RecvStream, SendStream, VarInt};
+use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -62,14 +62,15 @@ impl Control {
             Err(_) => Over::Lost,
         };
         let code = match &over {
-            Over::Refused(reason) => {
-                backoff.refused();
-                *reason
-            }
+            Over::Refused(reason) => *reason,
             Over::Lost | Over::Draining => Reason::TargetOffline,
         };
+        let closed = connection.close_reason();
+        if matches!(over, Over::Refused(_)) || closed.as_ref().is_some_and(refuses) {
+            backoff.refused();
+        }
         let error = &over as &dyn std::error::Error;
-        let closed = connection.close_reason().map(|reason| reason.to_string());
+        let closed = closed.map(|reason| reason.to_string());
         tracing::info!(gateway = %party.gateway(), error, closed, "a control connection is over");
         connection.close(VarInt::from_u32(code.code()), code.as_str().as_bytes());
     }
@@ -181,5 +182,38 @@ impl Control {
             over = outgoing::fetch(&self.book, &queue) => over,
             () = self.draining.cancelled() => Over::Draining,
         }
+    }
+}
+
+/// Whether the gateway would refuse the same again, as it does an audit log that does not continue the one it has.
+fn refuses(closed: &ConnectionError) -> bool {
+    let ConnectionError::ApplicationClosed(close) = closed else {
+        return false;
+    };
+    matches!(
+        Reason::from_code(close.error_code.into_inner()),
+        Some(Reason::RequestMalformed | Reason::EvidenceInvalid | Reason::VersionUnsupported)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_that_refuses_is_left_alone_and_one_that_goes_away_is_not() {
+        let closed = |reason: Reason| {
+            ConnectionError::ApplicationClosed(quinn::ApplicationClose {
+                error_code: VarInt::from_u32(reason.code()),
+                reason: bytes::Bytes::new(),
+            })
+        };
+        assert!(refuses(&closed(Reason::EvidenceInvalid)));
+        assert!(refuses(&closed(Reason::RequestMalformed)));
+        assert!(!refuses(&closed(Reason::GatewayUnreachable)));
+        assert!(!refuses(&closed(Reason::LimitReached)));
+        // A cluster is admitted while its connector already calls.
+        assert!(!refuses(&closed(Reason::DeviceUnknown)));
+        assert!(!refuses(&ConnectionError::TimedOut));
     }
 }
