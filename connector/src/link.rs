@@ -11,15 +11,14 @@ mod heads;
 mod stream;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use adit_proto::Reason;
 use adit_proto::key::{Fingerprint, PublicKey};
 use adit_proto::wire::audit::Actor;
 use adit_transport::door::Arrival;
-use adit_transport::endpoint::{LINK_STREAMS, LINK_STREAMS_START};
 use adit_transport::party::Party;
+use adit_transport::stream::LinkStreams;
 use adit_transport::tls::{self, ClientGate};
 use quinn::{Connection, VarInt};
 use tokio::time::timeout;
@@ -58,9 +57,8 @@ pub struct Links {
 #[derive(Debug)]
 struct Link {
     connection: Connection,
+    streams: LinkStreams,
     device: Fingerprint,
-    open: AtomicU32,
-    allowed: AtomicU32,
 }
 
 /// Lets in the devices that are active in the roster at that moment.
@@ -102,10 +100,9 @@ impl Links {
             return close(&connection, Reason::DeviceUnknown);
         };
         let link = Arc::new(Link {
+            streams: LinkStreams::new(connection.clone()),
             connection,
             device: key.fingerprint(),
-            open: AtomicU32::new(0),
-            allowed: AtomicU32::new(LINK_STREAMS_START),
         });
         let reason = match self.greet(&link).await {
             Ok(()) => self.clone().serve(&link).await,
@@ -119,11 +116,12 @@ impl Links {
 
     /// The first stream exchanges heads; before that nothing is served.
     async fn greet(&self, link: &Link) -> Result<(), Reason> {
-        let opened = timeout(HEADER, link.connection.accept_bi()).await;
-        let Ok(Ok((send, recv))) = opened else {
-            return Err(Reason::RequestMalformed);
+        let malformed = Reason::RequestMalformed;
+        let opened = timeout(HEADER, link.streams.accept(malformed.code())).await;
+        let Ok(Ok(stream)) = opened else {
+            return Err(malformed);
         };
-        heads::first(self, link, send, recv).await
+        heads::first(self, link, stream).await
     }
 
     /// Serves streams until the link is gone (`None`), or its device is no longer let in.
@@ -133,14 +131,10 @@ impl Links {
         roster.mark_changed();
         loop {
             tokio::select! {
-                opened = link.connection.accept_bi() => {
-                    let (send, recv) = opened.ok()?;
-                    link.opened();
+                opened = link.streams.accept(Reason::RequestMalformed.code()) => {
+                    let stream = opened.ok()?;
                     let (links, link) = (self.clone(), link.clone());
-                    self.tasks.spawn(async move {
-                        stream::serve(&links, &link, send, recv).await;
-                        link.open.fetch_sub(1, Ordering::AcqRel);
-                    });
+                    self.tasks.spawn(async move { stream::serve(&links, &link, stream).await });
                 }
                 changed = roster.changed() => {
                     changed.ok()?;
@@ -161,20 +155,6 @@ impl Links {
         };
         self.audit
             .note(event::refusal(actor, subject, reason, detail));
-    }
-}
-
-impl Link {
-    /// Counts a stream, and allows twice as many once most are used. quinn keeps something for each that is allowed.
-    fn opened(&self) {
-        let open = self.open.fetch_add(1, Ordering::AcqRel) + 1;
-        let allowed = self.allowed.load(Ordering::Acquire);
-        if open > allowed / 2 && allowed < LINK_STREAMS {
-            let more = (allowed * 2).min(LINK_STREAMS);
-            self.allowed.store(more, Ordering::Release);
-            self.connection
-                .set_max_concurrent_bi_streams(VarInt::from_u32(more));
-        }
     }
 }
 

@@ -30,9 +30,9 @@ const LINK_WINDOW: u32 = 32 << 20;
 const SEND_WINDOW: u64 = 8 << 20;
 /// Streams that a link may have at first. quinn makes a map entry for each at the handshake, so not more
 /// ([quinn issue 2600](https://github.com/quinn-rs/quinn/issues/2600)).
-pub const LINK_STREAMS_START: u32 = 64;
+pub(crate) const LINK_STREAMS_START: u32 = 64;
 /// Streams that a link may have after growing. Each watch holds one.
-pub const LINK_STREAMS: u32 = 1024;
+pub(crate) const LINK_STREAMS: u32 = 1024;
 /// Streams on a control connection: one that stays, and one for each call of the API that runs.
 const CONTROL_STREAMS: u32 = 16;
 /// The windows of a control connection, in bytes: the longest frame is 1 MiB.

@@ -41,11 +41,6 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         }
     }
 
-    /// Changes the limit, once the other end has authenticated.
-    pub const fn set_limit(&mut self, limit: Limit) {
-        self.limit = limit;
-    }
-
     /// Reads the next frame; `None` when the stream ended after a whole one.
     ///
     /// Nothing is allocated for a frame that is longer than the limit.
@@ -100,11 +95,6 @@ impl<W: AsyncWrite + Unpin> FrameWriter<W> {
             buffer: BytesMut::new(),
             limit,
         }
-    }
-
-    /// Changes the limit, once the other end takes more.
-    pub const fn set_limit(&mut self, limit: Limit) {
-        self.limit = limit;
     }
 
     /// Writes one frame and flushes it.

@@ -10,7 +10,6 @@ use adit_proto::wire::link::stream_header::Kind;
 use adit_proto::wire::link::{Heads, HeadsAnswer, StreamHeader};
 use adit_transport::frame::{FrameReader, FrameWriter};
 use adit_transport::stream::LinkStream;
-use quinn::{RecvStream, SendStream};
 use tokio::time::timeout;
 
 use super::{HEADER, Link, Links};
@@ -22,14 +21,8 @@ const STATEMENTS: usize = 900 << 10;
 const CATCH_UP: Duration = Duration::from_secs(2);
 
 /// Serves the first stream of a link.
-pub(super) async fn first(
-    links: &Links,
-    link: &Link,
-    send: SendStream,
-    recv: RecvStream,
-) -> Result<(), Reason> {
+pub(super) async fn first(links: &Links, link: &Link, stream: LinkStream) -> Result<(), Reason> {
     let malformed = Reason::RequestMalformed;
-    let stream = LinkStream::new(send, recv, malformed.code());
     let mut reader = FrameReader::new(stream, Limit::STRANGER);
     let header = timeout(HEADER, reader.read::<StreamHeader>()).await;
     let Ok(Ok(Some(StreamHeader {

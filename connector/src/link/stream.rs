@@ -10,7 +10,6 @@ use adit_proto::wire::link::stream_header::Kind;
 use adit_transport::frame::FrameReader;
 use adit_transport::stream::LinkStream;
 use bytes::BytesMut;
-use quinn::{RecvStream, SendStream};
 use tokio::io::{AsyncWriteExt, copy, split};
 use tokio::time::timeout;
 
@@ -18,8 +17,7 @@ use super::{HEADER, Link, Links, heads};
 use crate::session::table::OpenStream;
 
 /// Reads a stream's header and serves what it names. What is refused is reset with the reason's code.
-pub(super) async fn serve(links: &Links, link: &Link, send: SendStream, recv: RecvStream) {
-    let stream = LinkStream::new(send, recv, Reason::RequestMalformed.code());
+pub(super) async fn serve(links: &Links, link: &Link, stream: LinkStream) {
     let mut reader = FrameReader::new(stream, Limit::STRANGER);
     let Ok(Ok(Some(header))) = timeout(HEADER, reader.read::<StreamHeader>()).await else {
         return links.refuse(
