@@ -148,11 +148,17 @@ impl Links {
     }
 
     /// Notes that something on a link was refused.
-    fn refuse(&self, session: &str, subject: &str, reason: Reason, detail: &str) {
-        let actor = Actor {
+    fn refuse(&self, link: &Link, session: &str, (subject, reason): (&str, Reason), detail: &str) {
+        let mut actor = Actor {
             session_id: event::bounded(session),
             ..Actor::default()
         };
+        if let Ok(known) = self.book.known()
+            && let Some(device) = known.roster().device_by_key(&link.device)
+        {
+            actor.device_id = device.id.to_string();
+            actor.user_id = device.owner.to_string();
+        }
         self.audit
             .note(event::refusal(actor, subject, reason, detail));
     }

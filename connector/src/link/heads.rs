@@ -50,10 +50,10 @@ pub(super) async fn exchange(
     let relation = known.roster().relation(&theirs);
     if matches!(relation, Relation::Fork | Relation::OtherLog) {
         let detail = format!(
-            "device key {} shows another history at statement {}",
-            link.device, theirs.number
+            "the device shows another history at statement {}",
+            theirs.number
         );
-        links.refuse("", "roster head", Reason::RosterFork, &detail);
+        links.refuse(link, "", ("roster head", Reason::RosterFork), &detail);
         return Err(Reason::RosterFork);
     }
     let statements = match relation {
@@ -88,9 +88,9 @@ pub(super) async fn exchange(
         Reason::RosterStale
     };
     let detail = format!(
-        "device key {} knows statement {}, which the gateway does not send",
-        link.device, theirs.number
+        "the device knows statement {}, which the gateway does not send",
+        theirs.number
     );
-    links.refuse("", "roster head", reason, &detail);
+    links.refuse(link, "", ("roster head", reason), &detail);
     Err(reason)
 }

@@ -20,12 +20,8 @@ use crate::session::table::OpenStream;
 pub(super) async fn serve(links: &Links, link: &Link, stream: LinkStream) {
     let mut reader = FrameReader::new(stream, Limit::STRANGER);
     let Ok(Ok(Some(header))) = timeout(HEADER, reader.read::<StreamHeader>()).await else {
-        return links.refuse(
-            "",
-            "stream header",
-            Reason::RequestMalformed,
-            "no header came",
-        );
+        let refused = ("stream header", Reason::RequestMalformed);
+        return links.refuse(link, "", refused, "no header came");
     };
     let (mut stream, read) = reader.into_parts();
     let served = match header.kind {
@@ -54,7 +50,7 @@ pub(super) async fn serve(links: &Links, link: &Link, stream: LinkStream) {
         }
     };
     if let Err(reason) = served {
-        links.refuse(&header.session_id, "stream", reason, "");
+        links.refuse(link, &header.session_id, ("stream", reason), "");
     }
 }
 

@@ -6,6 +6,8 @@ use adit_proto::frame::Limit;
 use adit_proto::roster::Subject;
 use adit_proto::statement::Head;
 use adit_proto::testing::{Person, TestKey};
+use adit_proto::wire::audit::record::Event;
+use adit_proto::wire::audit::{Record, Refusal};
 use adit_proto::wire::link::stream_header::Kind;
 use adit_proto::wire::link::{Heads, HeadsAnswer, Ping, StreamHeader, Tcp};
 use adit_transport::door::{Door, Strangers};
@@ -14,6 +16,7 @@ use adit_transport::frame::{FrameReader, FrameWriter};
 use adit_transport::key::{DeviceSigner, PrivateKey};
 use adit_transport::secret_file;
 use adit_transport::tls::{Alpn, SERVER_NAME, ServerPin};
+use prost::Message;
 use quinn::{ConnectionError, ConnectionId, Endpoint, ReadError, RecvStream, SendStream};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -212,6 +215,26 @@ async fn a_session_of_another_device_is_refused() {
         let (_send, mut recv) = open(&link, &session, Kind::Tcp(Tcp {})).await;
         assert_eq!(reset(&mut recv).await, reason);
     }
+    let refusals = refusals(&rig.world);
+    assert_eq!(refusals.len(), 3);
+    for refusal in refusals {
+        let actor = refusal.actor.unwrap();
+        assert_eq!(actor.device_id, rig.world.anna.device_id.to_string());
+        assert_eq!(actor.user_id, rig.world.anna.user.to_string());
+    }
+}
+
+/// What was refused on links, as the audit log has it.
+fn refusals(world: &World) -> Vec<Refusal> {
+    world.audit.flush().unwrap();
+    let records = world.audit.cursor().read().unwrap().upload.records;
+    let mut refusals = Vec::new();
+    for record in records {
+        if let Some(Event::Refusal(refusal)) = Record::decode(&record[..]).unwrap().event {
+            refusals.push(refusal);
+        }
+    }
+    refusals
 }
 
 #[tokio::test]
