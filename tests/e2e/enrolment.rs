@@ -4,16 +4,12 @@ use adit_harness::browser::{Desk, Seen};
 use adit_harness::cluster::Cluster;
 use adit_harness::kubectl::Kubectl;
 use adit_harness::netns::Network;
-use adit_harness::stack::{BOUND, ENGINEERS_VIEW, Engineer, Gateway, GatewayOptions, Stack};
+use adit_harness::stack::{
+    BOUND, ENGINEERS_EDIT, ENGINEERS_VIEW, Engineer, Gateway, GatewayOptions, Stack,
+};
 use anyhow::Result;
 
 use crate::joined;
-
-/// What an engineer may do who also writes.
-const ENGINEERS_EDIT: &str = r#"
-@id("engineers-edit")
-permit (principal in Group::"engineers", action == Action::"assume", resource == KubeGroup::"adit-edit");
-"#;
 
 /// A deployment without the software authenticator, whose admin sits at a browser; and what the pages showed so far.
 fn founded_in_a_browser(policy: &str) -> Result<(Stack, Desk, Vec<Seen>)> {

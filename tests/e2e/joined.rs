@@ -15,6 +15,7 @@ struct Asked {
     session: String,
     verb: String,
     resource: String,
+    subresource: String,
 }
 
 /// Each request of `user` is once in the API server's log and once in ours, under the same id, with the same user,
@@ -64,6 +65,7 @@ fn ours(stack: &Stack, user: &str) -> Result<BTreeMap<String, Vec<Asked>>> {
             session: text(&actor["session_id"]),
             verb: text(&event["verb"]),
             resource: text(&event["resource"]),
+            subresource: text(&event["subresource"]),
         };
         ours.entry(text(&event["request_id"]))
             .or_default()
@@ -86,6 +88,7 @@ fn theirs(stack: &Stack, cluster: &Cluster, user: &str) -> Result<BTreeMap<Strin
         if impersonated.username != user {
             continue;
         }
+        let object = event.object_ref.unwrap_or_default();
         let session = impersonated.extra.get("adit.internal/session");
         let asked = Asked {
             user: impersonated.username,
@@ -93,7 +96,8 @@ fn theirs(stack: &Stack, cluster: &Cluster, user: &str) -> Result<BTreeMap<Strin
                 .and_then(|it| it.first().cloned())
                 .unwrap_or_default(),
             verb: event.verb,
-            resource: event.object_ref.map(|it| it.resource).unwrap_or_default(),
+            resource: object.resource,
+            subresource: object.subresource,
         };
         theirs.entry(event.audit_id).or_default().push(asked);
     }

@@ -11,6 +11,7 @@ mod closed_door;
 mod cluster;
 mod enrolment;
 mod joined;
+mod kubectl_verbs;
 mod lies;
 mod main_job;
 mod pages;

@@ -28,6 +28,12 @@ permit (principal in Group::"engineers", action == Action::"connect", resource);
 permit (principal in Group::"engineers", action == Action::"assume", resource == KubeGroup::"adit-view");
 "#;
 
+/// Beside [`ENGINEERS_VIEW`]: engineers are in `adit-edit` too.
+pub const ENGINEERS_EDIT: &str = r#"
+@id("engineers-edit")
+permit (principal in Group::"engineers", action == Action::"assume", resource == KubeGroup::"adit-edit");
+"#;
+
 /// A whole deployment for one test: network, gateway, an enrolled admin, one cluster with its connector and policy.
 #[derive(Debug)]
 pub struct Stack {
