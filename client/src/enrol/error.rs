@@ -14,12 +14,20 @@ pub enum EnrolError {
     /// The gateway is not the invitation's, or the text is none.
     #[error(transparent)]
     Invitation(#[from] InvitationError),
-    /// The gateway refused.
+    /// The gateway refused the invitation, or the statement that was made with it.
     #[error("the gateway refused: {detail}")]
     Refused {
         /// The reason, if this version knows it.
         reason: Option<Reason>,
         /// What to do.
+        detail: String,
+    },
+    /// The gateway gave the enrolment up between the two, with the invitation unused.
+    #[error("the gateway gave the enrolment up: {detail}")]
+    GivenUp {
+        /// The reason, if this version knows it.
+        reason: Option<Reason>,
+        /// What happened.
         detail: String,
     },
     /// The gateway said something out of turn.
@@ -78,6 +86,20 @@ pub enum EnrolError {
     Declined,
 }
 
+impl EnrolError {
+    /// The same before a statement was sent by an invitation that the gateway has accepted.
+    pub(super) fn with_the_invitation_unused(self) -> Self {
+        if let Self::Refused { reason, detail } = self {
+            return Self::GivenUp { reason, detail };
+        }
+        self
+    }
+}
+
+fn refusal(reason: Option<Reason>, text: &str) -> Failure {
+    reason.map_or_else(|| Failure::new(text), |reason| Failure::of(reason, text))
+}
+
 impl From<Failure> for EnrolError {
     fn from(failure: Failure) -> Self {
         Self::Local(failure)
@@ -93,12 +115,8 @@ impl From<EnrolError> for Failure {
         let text = causes(&error);
         match error {
             EnrolError::Local(failure) => failure,
-            EnrolError::Refused { reason, detail } => {
-                let text = format!("the gateway refused: {detail}");
-                reason
-                    .map_or_else(|| Self::new(&text), |reason| Self::of(reason, &text))
-                    .repaired_by(NEW)
-            }
+            EnrolError::Refused { reason, .. } => refusal(reason, &text).repaired_by(NEW),
+            EnrolError::GivenUp { reason, .. } => refusal(reason, &text).repaired_by(AGAIN),
             EnrolError::Invitation(InvitationError::OtherGateways) => {
                 Self::of(Reason::EvidenceInvalid, text).repaired_by(HOSTILE)
             }

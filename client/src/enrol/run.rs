@@ -1,6 +1,8 @@
 //! Carries the messages of an enrolment between the states, the gateway and the person.
 
-use adit_proto::wire::enrol::{EnrolPage, EnrolRefused, EnrolStatement, frame::Message};
+use adit_proto::wire::enrol::{
+    EnrolPage, EnrolProof, EnrolRefused, EnrolStatement, frame::Message,
+};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::channel::{Channel, plain};
@@ -60,26 +62,45 @@ pub async fn enrol<P: Person>(
     let Message::Challenge(challenge) = received.message else {
         return Err(EnrolError::Protocol("another message than the challenge"));
     };
-    let (mut proven, proof) = started.challenged(&received.frame, &challenge)?;
+    let (proven, proof) = started.challenged(&received.frame, &challenge)?;
+    let signed = Box::pin(sign(&mut channel, proven, proof, person)).await;
+    let (signed, pages) = signed.map_err(EnrolError::with_the_invitation_unused)?;
+    let enrolled = store(&mut channel, signed).await;
+    drop(pages);
+    enrolled
+}
+
+/// Pages that stay open until the statement is stored.
+type Pages<P> = (P, Option<P>);
+
+/// Has the person make the passkey, and signs the statement.
+async fn sign<R, W, P>(
+    channel: &mut Channel<R, W>,
+    mut proven: Proven,
+    proof: EnrolProof,
+    person: &P,
+) -> Result<(Signed, Pages<P::Page>), EnrolError>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+    P: Person,
+{
     channel.write(Message::Proof(proof)).await?;
-    let page = page(&mut channel).await?;
+    let page = page(channel).await?;
     person.hear(&format!(
         "Make a passkey for {} on the page that opens. It shows the code {}.",
         proven.user_name,
         plain(&page.matching_code)
     ));
     let shown = person.show(&page.url, proven.party.origins()).await?;
-    let turn = turn(&mut channel, &mut proven).await?;
-    let (signed, shown) = match proven.turned(&turn)? {
-        Turned::Invited(signed) => (*signed, (shown, None)),
+    let turn = turn(channel, &mut proven).await?;
+    match proven.turned(&turn)? {
+        Turned::Invited(signed) => Ok((*signed, (shown, None))),
         Turned::Genesis(founding) => {
-            let (signed, touching) = found(&mut channel, *founding, person).await?;
-            (signed, (shown, touching))
+            let (signed, touching) = found(channel, *founding, person).await?;
+            Ok((signed, (shown, touching)))
         }
-    };
-    let enrolled = store(&mut channel, signed).await;
-    drop(shown);
-    enrolled
+    }
 }
 
 /// Reads the log up to the turn.

@@ -285,4 +285,19 @@ async fn what_the_gateway_refuses_is_told_without_escapes() {
     let failure = Failure::from(client.refused(&gateway).await);
     assert_eq!(failure.reason(), Some(Reason::EvidenceInvalid));
     assert!(failure.message.contains("ask [2Jagain"), "{failure}");
+    let repair = failure.repair.unwrap_or_default();
+    assert!(repair.contains("new invitation"), "{repair}");
+}
+
+#[test]
+fn what_the_gateway_gives_up_later_leaves_an_invitation_that_works() {
+    let refused = EnrolError::Refused {
+        reason: Some(Reason::TouchExpired),
+        detail: "nobody answered in time".to_owned(),
+    };
+    let failure = Failure::from(refused.with_the_invitation_unused());
+    assert_eq!(failure.reason(), Some(Reason::TouchExpired));
+    assert!(failure.message.contains("nobody answered"), "{failure}");
+    let repair = failure.repair.unwrap_or_default();
+    assert!(repair.contains("the invitation still works"), "{repair}");
 }

@@ -292,15 +292,18 @@ impl Ceremonies {
         self.touch(id, deadline).await
     }
 
+    /// Waits for the outcome of a ceremony that was begun: if it is gone, nobody answered while it lived.
     async fn outcome(&self, id: CeremonyId, deadline: Instant) -> Result<Outcome, CeremonyError> {
         let mut settled = self.settled.subscribe();
         loop {
             settled.borrow_and_update();
-            let row = self
-                .store
-                .ceremony(&id.to_string(), self.now())
-                .await
-                .map_err(gone)?;
+            let row = self.store.ceremony(&id.to_string(), self.now()).await;
+            let row = row.map_err(|error| {
+                if matches!(error, StoreError::Missing { .. }) {
+                    return CeremonyError::TimedOut;
+                }
+                CeremonyError::Store(error)
+            })?;
             if let Some(outcome) = row.outcome {
                 return read(&outcome);
             }
