@@ -9,6 +9,7 @@
 mod canary;
 mod closed_door;
 mod cluster;
+mod cut_off;
 mod enrolment;
 mod joined;
 mod kubectl_verbs;
