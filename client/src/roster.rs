@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adit_proto::Reason;
-use adit_proto::frame::{self, Limit};
+use adit_proto::frame::{self, FrameError, Limit};
 use adit_proto::key::PublicKey;
 use adit_proto::label::Hash;
 use adit_proto::roster::{Relation, Roster, View};
@@ -52,6 +52,9 @@ pub enum RosterError {
         /// The number that came.
         number: u64,
     },
+    /// The file is damaged before its end.
+    #[error("the file of the roster is damaged: remove {} to have it fetched anew", .0.display())]
+    Damaged(PathBuf),
     /// The file cannot be used.
     #[error("the file of the roster cannot be used")]
     File(#[from] PrivateFileError),
@@ -64,7 +67,7 @@ impl RosterError {
         match self {
             Self::Genesis | Self::Fork(_) => Reason::RosterFork,
             Self::Statement { source, .. } => source.reason(),
-            Self::Gap { .. } | Self::File(_) => Reason::RosterStale,
+            Self::Gap { .. } | Self::Damaged(_) | Self::File(_) => Reason::RosterStale,
         }
     }
 }
@@ -94,9 +97,19 @@ impl Followed {
         let file = directory.join(FILE);
         let mut bytes = BytesMut::from(private_file::read(&file)?.unwrap_or_default().as_slice());
         let (mut roster, mut whole) = (None, BytesMut::new());
-        while let Ok(Some(statement)) = frame::take::<Statement>(&mut bytes, Limit::PARTY) {
-            put(&statement, &mut whole);
-            follow(genesis, &mut roster, &statement)?;
+        loop {
+            match frame::take::<Statement>(&mut bytes, Limit::PARTY) {
+                Ok(Some(statement)) => {
+                    put(&statement, &mut whole);
+                    follow(genesis, &mut roster, &statement)?;
+                }
+                // A crash leaves a part of a statement, or zeros.
+                Ok(None) => break,
+                Err(FrameError::Length { length: 0, .. }) if bytes.iter().all(|it| *it == 0) => {
+                    break;
+                }
+                Err(_) => return Err(RosterError::Damaged(file)),
+            }
         }
         if !bytes.is_empty() {
             private_file::replace(&file, &whole)?;
@@ -145,8 +158,13 @@ impl Followed {
             source,
         };
         let mut file = private_file::append_to(&self.file)?;
-        file.write_all(bytes).map_err(failed)?;
-        Ok(file.sync_data().map_err(failed)?)
+        let before = file.metadata().map_err(failed)?.len();
+        let written = file.write_all(bytes).and_then(|()| file.sync_data());
+        if written.is_err() {
+            // The next statement would follow half of this one.
+            file.set_len(before).map_err(failed)?;
+        }
+        Ok(written.map_err(failed)?)
     }
 
     /// The roster, once there is one.

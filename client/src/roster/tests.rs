@@ -51,6 +51,26 @@ fn a_half_written_statement_is_left_out_and_taken_again() {
 }
 
 #[test]
+fn s3_a_file_that_is_damaged_inside_does_not_become_an_older_roster() {
+    let (scratch, log) = (tempfile::tempdir().unwrap(), log());
+    followed(scratch.path(), &log)
+        .take(&log.client_view())
+        .unwrap();
+    let file = scratch.path().join(FILE);
+    let mut damaged = std::fs::read(&file).unwrap();
+    let first = u32::from_be_bytes(*damaged.first_chunk().unwrap());
+    damaged[4 + usize::try_from(first).unwrap()] = 0xff;
+    private_file::replace(&file, &damaged).unwrap();
+    let refused = Followed::load(scratch.path(), log.genesis()).unwrap_err();
+    assert!(matches!(refused, RosterError::Damaged(_)), "{refused:?}");
+    assert_eq!(std::fs::read(&file).unwrap(), damaged);
+    // Zeros at the end are what a crash leaves of a file that had grown already.
+    let whole = &damaged[..4 + usize::try_from(first).unwrap()];
+    private_file::replace(&file, &[whole, &[0; 9]].concat()).unwrap();
+    assert_eq!(followed(scratch.path(), &log).head().number, 1);
+}
+
+#[test]
 fn s1_another_log_a_fork_a_gap_and_an_altered_statement_are_refused() {
     let (scratch, log) = (tempfile::tempdir().unwrap(), log());
     let statements = log.client_view();
