@@ -97,6 +97,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn c4_groups_nested_ten_thousand_deep_are_refused() {
+        // The start of a group (wire type 3) of a field that no message has, again and again.
+        let content = [0xc3, 0x3e].repeat(10_000);
+        let mut buffer = BytesMut::new();
+        buffer.put_u32(u32::try_from(content.len()).unwrap());
+        buffer.put_slice(&content);
+        let taken = take::<DeviceFacts>(&mut buffer, Limit::STRANGER);
+        assert!(matches!(taken, Err(FrameError::Malformed(_))), "{taken:?}");
+    }
+
     proptest! {
         #[test]
         fn c1_a_frame_truncated_anywhere_waits_and_then_reads_back(name in ".{1,40}") {
