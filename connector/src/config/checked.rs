@@ -150,6 +150,16 @@ pub(super) fn check(raw: Raw) -> Result<Config, Broken> {
     if raw.audit.spool_max_bytes < MIN_SPOOL {
         return Err(broken("audit.spool_max_bytes", "at least 16 MiB"));
     }
+    let limits = [
+        (
+            "limits.upstream_connections",
+            raw.limits.upstream_connections,
+        ),
+        ("limits.sessions", raw.limits.sessions),
+    ];
+    if let Some((key, _)) = limits.iter().find(|(_, limit)| !LIMITS.contains(limit)) {
+        return Err(broken(*key, "1 to 65536"));
+    }
     Ok(Config {
         gateways,
         gateways_key: raw
@@ -180,6 +190,9 @@ pub(super) fn check(raw: Raw) -> Result<Config, Broken> {
 
 /// Two segments of the spool and room for what runs while the second is full.
 const MIN_SPOOL: u64 = 16 << 20;
+
+/// Of what a limit may be: without one of each nothing is served.
+const LIMITS: std::ops::RangeInclusive<usize> = 1..=65_536;
 
 fn gateways(texts: &[String]) -> Result<Vec<HostPort>, Broken> {
     if texts.is_empty() {

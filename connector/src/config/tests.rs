@@ -96,6 +96,11 @@ fn l10_a_value_that_breaks_a_rule_is_named_with_file_line_and_key() {
             "\"169.254.169.254:80\"",
             "connector.toml:18: services.0.address: ",
         ),
+        (
+            "[ceiling]",
+            "[limits]\nupstream_connections = 0\n[ceiling]",
+            "connector.toml:14: limits.upstream_connections: 1 to 65536",
+        ),
     ] {
         let text = refusal(from, to);
         assert!(text.starts_with(want), "{text}");
