@@ -97,8 +97,6 @@ pub struct Lives {
     pub ceremony: Duration,
     /// Time to answer a touch.
     pub touch: Duration,
-    /// An invitation, unless its admin says otherwise.
-    pub invitation: Duration,
     /// A turn at the roster.
     pub turn: Duration,
 }
@@ -250,7 +248,6 @@ fn lives(raw: &RawLives) -> Result<Lives, ConfigError> {
         lease: life("lives.lease_s", raw.lease_s, 4, LEASE_MAX)?,
         ceremony: life("lives.ceremony_s", raw.ceremony_s, 10, HOUR)?,
         touch: life("lives.touch_s", raw.touch_s, 10, 120)?,
-        invitation: life("lives.invitation_s", raw.invitation_s, 60, 7 * DAY)?,
         turn: life("lives.turn_s", raw.turn_s, 1, 60)?,
     })
 }

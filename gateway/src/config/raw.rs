@@ -108,7 +108,6 @@ pub(super) struct RawLives {
     pub(super) lease_s: u64,
     pub(super) ceremony_s: u64,
     pub(super) touch_s: u64,
-    pub(super) invitation_s: u64,
     pub(super) turn_s: u64,
 }
 
@@ -121,7 +120,6 @@ impl Default for RawLives {
             lease_s: 60,
             ceremony_s: 300,
             touch_s: 60,
-            invitation_s: 86_400,
             turn_s: 5,
         }
     }

@@ -104,10 +104,10 @@ fn plain_localhost_needs_a_loopback_listener_and_https_needs_a_certificate() {
 
 #[test]
 fn a_life_out_of_bounds_is_refused_with_its_bounds() {
-    let error = read(&format!("{MINIMAL}[lives]\ninvitation_s = 700000\n"), &[]).unwrap_err();
+    let error = read(&format!("{MINIMAL}[lives]\ntouch_s = 121\n"), &[]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "lives.invitation_s: must be 60 to 604800 seconds"
+        "lives.touch_s: must be 10 to 120 seconds"
     );
     let error = read(&format!("{MINIMAL}[lives]\nlease_s = 301\n"), &[]).unwrap_err();
     assert_eq!(error.to_string(), "lives.lease_s: must be 4 to 300 seconds");
