@@ -91,6 +91,10 @@ pub enum Command {
     Forward(command::forward::ForwardArgs),
     /// Connect stdin and stdout to a service in a cluster
     Connect(command::connect::ConnectArgs),
+    /// Look for what does not work, and say what repairs it
+    Doctor(command::doctor::DoctorArgs),
+    /// Measure the way to a cluster
+    Ping(command::ping::PingArgs),
     /// Write kubeconfig contexts for the clusters that you may use
     Kube(command::kube::KubeArgs),
     /// Administer users, devices, clusters and policy
@@ -131,6 +135,8 @@ impl Cli {
             Command::Devices => command::devices::run(global).await,
             Command::Forward(args) => args.run(global).await,
             Command::Connect(args) => args.run(global).await,
+            Command::Doctor(args) => args.run(global).await,
+            Command::Ping(args) => args.run(global).await,
             Command::Api(args) => args.run(global).await,
             Command::Agent(agent) => agent.run(global).await,
             Command::Completions(args) => args.run(),

@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 pub use files::{Files, Written};
 
 use crate::profile::ProfileName;
+use crate::seat::Described;
 use document::Document;
 use entries::Found;
 
@@ -70,6 +71,35 @@ pub enum KubeconfigError {
     NoHome,
 }
 
+/// Where entries that were written lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lead {
+    /// The name of the context.
+    pub name: String,
+    /// The server's address.
+    pub server: String,
+    /// The certificate that is expected there: PEM in base64.
+    pub authority: String,
+    /// The exec plugin's program.
+    pub program: PathBuf,
+}
+
+impl Lead {
+    /// Whether it is `endpoint` where they lead, by a program that is there.
+    #[must_use]
+    pub fn is_of(&self, endpoint: &Described) -> bool {
+        let here = format!("https://127.0.0.1:{}/k/", endpoint.port);
+        self.server.starts_with(&here)
+            && self.authority == encoded(&endpoint.certificate_pem)
+            && self.program.is_file()
+    }
+}
+
+fn encoded(pem: &str) -> String {
+    use base64::Engine;
+    base64::engine::general_purpose::STANDARD.encode(pem)
+}
+
 /// What the entries of a profile lead to.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
@@ -102,8 +132,7 @@ impl Endpoint {
     }
 
     fn authority(&self) -> String {
-        use base64::Engine;
-        base64::engine::general_purpose::STANDARD.encode(&self.certificate_pem)
+        encoded(&self.certificate_pem)
     }
 
     fn command(&self) -> String {

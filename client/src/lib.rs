@@ -11,6 +11,7 @@ pub mod cli;
 pub mod clock;
 pub mod command;
 pub mod control;
+pub mod doctor;
 pub mod enrol;
 pub mod exit;
 pub mod flight;

@@ -90,7 +90,7 @@ impl Links {
     /// # Cancel safety
     /// Dropping it resets the stream.
     pub async fn stream(&self, session: &Session, kind: Kind) -> Result<LinkStream, Failure> {
-        let link = self.get(session).await?;
+        let link = self.connection(session).await?;
         let header = StreamHeader {
             session_id: session.id.to_string(),
             kind: Some(kind),
@@ -124,7 +124,11 @@ impl Links {
         }
     }
 
-    async fn get(&self, session: &Session) -> Result<Connection, Failure> {
+    /// The link that carries `session`, opened if there is none.
+    ///
+    /// # Errors
+    /// [`Reason::TargetOffline`] when the connector does not answer.
+    pub async fn connection(&self, session: &Session) -> Result<Connection, Failure> {
         let instance = (session.cluster_key.fingerprint(), session.instance);
         let held = self.held.lock().get(&instance).cloned();
         if let Some(held) = held

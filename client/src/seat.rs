@@ -5,6 +5,7 @@ mod credential;
 mod endpoint;
 mod forward;
 mod heard;
+mod ping;
 mod service_stream;
 
 use std::path::PathBuf;
@@ -43,6 +44,7 @@ use crate::talk::Talk;
 pub use credential::Credential;
 pub use endpoint::{Described, Endpoint};
 pub use forward::Forward;
+pub use ping::{Leg, Pinged};
 pub use service_stream::ServiceStream;
 
 /// How long the first statements may take to come, right after enrolment.

@@ -34,8 +34,9 @@ async fn serve(address: SocketAddr) -> anyhow::Result<()> {
                     b"hello through Adit\n",
                 ))))
             });
-            // A client that went away is nobody's business here.
+            // A client that went away is nobody's business here; one that has said all still waits for the answer.
             let _ = hyper::server::conn::http1::Builder::new()
+                .half_close(true)
                 .serve_connection(TokioIo::new(stream), answer)
                 .await;
         });

@@ -13,7 +13,7 @@ fn demo_reaches_a_service_and_down_removes_everything() {
     let netns = Netns::create("quickstart").unwrap();
     let state = scratch().unwrap().folder("quickstart").unwrap();
     let finished = quickstart(&netns, &state, &["--demo"]).run().unwrap();
-    passed(&finished, 4);
+    passed(&finished, 5);
     taken_down(&netns, &state);
 }
 
@@ -28,7 +28,7 @@ fn context_reaches_a_real_api_server_and_down_removes_everything() {
     let finished = quickstart(&netns, &state, &["--context", context.trim()])
         .run()
         .unwrap();
-    passed(&finished, 4);
+    passed(&finished, 6);
     assert!(
         finished.stderr.contains("kube-system"),
         "{}",

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::protocol::{
-    AGENT, AgentStatus, ApiCall, CredentialCall, ForwardCall, SeatStatus, SignInCall,
+    AGENT, AgentStatus, ApiCall, CredentialCall, ForwardCall, PingCall, SeatStatus, SignInCall,
     StatementsCall, StopCall,
 };
 use super::server::Agent;
@@ -42,6 +42,7 @@ impl Call {
             "sign-in" => self.sign_in(&seat).await,
             "sign-out" => sign_out(&seat).await,
             "credential" => self.credential(&seat).await,
+            "ping" => self.ping(&seat).await,
             "forward" => self.forward(seat).await,
             "statements" => self.statements(&seat).await,
             "listener" => json_of(&seat.endpoint().described().await?),
@@ -122,6 +123,13 @@ impl Call {
                 .await
         };
         json_of(&seat.signed_in(&asked.caller, &self.talk, propose).await?)
+    }
+
+    async fn ping(&self, seat: &Seat) -> Result<Value, Failure> {
+        let asked: PingCall = self.read()?;
+        let cluster = asked.cluster()?;
+        let pinged = seat.signed_in(&asked.caller, &self.talk, || seat.ping(&cluster));
+        json_of(&pinged.await?)
     }
 
     async fn forward(self, seat: Arc<Seat>) -> Result<Value, Failure> {

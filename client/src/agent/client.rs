@@ -120,6 +120,7 @@ impl AgentClient {
             .header(UPGRADE, RAW)
             .body(Full::default())
             .map_err(Failure::new)?;
+        self.sender.ready().await.map_err(gone)?;
         let response = self.sender.send_request(request).await.map_err(gone)?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             return Err(Failure::new("the agent is of another version").repaired_by(

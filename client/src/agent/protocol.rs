@@ -69,6 +69,25 @@ impl CredentialCall {
     }
 }
 
+/// `ping`: measures the way to a cluster.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PingCall {
+    /// The cluster.
+    pub cluster: String,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+impl PingCall {
+    /// The cluster's name, checked.
+    ///
+    /// # Errors
+    /// A failure for a text that is no name.
+    pub fn cluster(&self) -> Result<Name, Failure> {
+        self.cluster.parse().map_err(Failure::new)
+    }
+}
+
 /// `forward`: forwards local ports until the caller leaves.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ForwardCall {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::document::Document;
-use super::{CREDENTIAL_COMMAND, Endpoint, Unchanged};
+use super::{CREDENTIAL_COMMAND, Endpoint, Lead, Unchanged};
 use crate::profile::ProfileName;
 
 /// The lists of a kubeconfig, each with the member that holds an entry's content.
@@ -29,6 +29,23 @@ pub(super) fn of_profile(value: &Value, profile: &ProfileName) -> Vec<Found> {
         (of == profile.as_str()).then_some(Found { name, cluster })
     });
     ours.collect()
+}
+
+/// Where the entries that were written for `profile` lead.
+pub(super) fn leads(value: &Value, profile: &ProfileName) -> Vec<Lead> {
+    let lead = |found: Found| {
+        let (_, cluster) = find(value, "clusters", &found.name)?;
+        let (_, user) = find(value, "users", &found.name)?;
+        let text = |entry: &Value, pointer| Some(entry.pointer(pointer)?.as_str()?.to_owned());
+        Some(Lead {
+            server: text(cluster, "/cluster/server")?,
+            authority: text(cluster, "/cluster/certificate-authority-data")?,
+            program: text(user, "/user/exec/command")?.into(),
+            name: found.name,
+        })
+    };
+    let ours = of_profile(value, profile).into_iter();
+    ours.filter_map(lead).collect()
 }
 
 /// Profile and cluster that a user's exec plugin names, if it is ours.

@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 use adit_proto::target::Name;
 
-use super::{Changes, KubeconfigError, Wanted, change, present};
+use super::document::Document;
+use super::entries;
+use super::{Changes, KubeconfigError, Lead, Wanted, change, present};
+use crate::profile::ProfileName;
 
 /// The mode of a file that is made here.
 const MODE: u32 = 0o600;
@@ -48,6 +51,20 @@ impl Files {
         let home = environment("HOME").filter(|home| !home.is_empty());
         let home = home.ok_or(KubeconfigError::NoHome)?;
         Ok(Self(vec![PathBuf::from(home).join(".kube/config")]))
+    }
+
+    /// Where the entries that were written for `profile` lead, in all files.
+    ///
+    /// # Errors
+    /// [`KubeconfigError`] for a file that cannot be read.
+    pub fn leads(&self, profile: &ProfileName) -> Result<Vec<Lead>, KubeconfigError> {
+        let mut all = Vec::new();
+        for file in &self.0 {
+            let text = read(file)?.unwrap_or_default();
+            let document = Document::parse(&text).map_err(|why| why.of(file.clone()))?;
+            all.extend(entries::leads(document.value(), profile));
+        }
+        Ok(all)
     }
 
     /// Brings the files to what is wanted: entries stay in the file that has them, new ones go where kubectl would put

@@ -42,6 +42,10 @@ struct DeviceSeen {
 #[derive(Serialize, ToSchema)]
 struct GatewaySeen {
     version: &'static str,
+    /// Its clock, in milliseconds since 1970.
+    now_ms: u64,
+    /// The newest statement of its roster.
+    roster_number: u64,
 }
 
 /// Says who calls, and whether somebody is signed in.
@@ -77,6 +81,8 @@ pub(super) async fn whoami(
         sign_in: held.filter(holds).as_ref().map(SignInSeen::from),
         gateway: GatewaySeen {
             version: env!("CARGO_PKG_VERSION"),
+            now_ms: services.clock.now().0,
+            roster_number: enrolled.roster().number(),
         },
     }))
 }
