@@ -15,6 +15,7 @@ mod joined;
 mod kubectl_verbs;
 mod lies;
 mod main_job;
+mod node;
 mod pages;
 mod quickstart;
 mod signed_out;

@@ -1,18 +1,21 @@
 //! A real control plane: etcd, kube-apiserver and kube-controller-manager in a namespace of their own.
 //!
-//! There is no node: objects are stored, admitted and reconciled, but no pod runs. The API server listens on port
-//! [`API_PORT`] of its namespace; other namespaces reach it, once [attached](Cluster::attach), at the same
-//! `127.0.0.1` and port, so one kubeconfig serves everywhere and nothing listens in theirs.
+//! Objects are stored, admitted and reconciled; pods run as soon as a test has asked for the [node](Cluster::node).
+//! The API server listens on port [`API_PORT`] of its namespace; other namespaces reach it, once
+//! [attached](Cluster::attach), at the same `127.0.0.1` and port, so one kubeconfig serves everywhere and nothing
+//! listens in theirs.
 
 mod account;
 mod audit;
 mod binaries;
 mod certificates;
+mod node;
 mod parts;
 
 pub use account::{Account, Impersonation};
 pub use audit::{AuditEvent, AuditObject, AuditStatus, AuditUser};
 pub use binaries::binary;
+pub use node::{AGNHOST, BUSYBOX, Node};
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -40,6 +43,7 @@ const START_BOUND: Duration = Duration::from_mins(3);
 #[derive(Debug)]
 pub struct Cluster {
     // Ended in this order.
+    node: OnceLock<std::result::Result<Node, String>>,
     _controllers: Process,
     apiserver: Process,
     _etcd: Process,
@@ -88,6 +92,7 @@ impl Cluster {
             Ok((made.code == Some(0)).then_some(()))
         })?;
         Ok(Self {
+            node: OnceLock::new(),
             _controllers: controllers,
             apiserver,
             _etcd: etcd,
@@ -103,6 +108,21 @@ impl Cluster {
     #[must_use]
     pub fn netns(&self) -> &Netns {
         &self.netns
+    }
+
+    /// The one node of this cluster, started on the first call: tests that need no pod do not pay for it.
+    ///
+    /// # Errors
+    /// When it did not start; each call returns the same error then.
+    pub fn node(&self) -> Result<&Node> {
+        let start = || {
+            let kubectl = self.kubectl()?;
+            Node::start(&self.netns, &self.folder, &self.certificates, kubectl)
+        };
+        self.node
+            .get_or_init(|| start().map_err(|error| format!("{error:#}")))
+            .as_ref()
+            .map_err(|error| anyhow!("the node did not start: {error}"))
     }
 
     /// kubectl as the administrator, inside the control plane's namespace.

@@ -22,8 +22,20 @@ impl Kubectl {
     /// # Errors
     /// When kubectl has not been built.
     pub fn new(kubeconfig: &Path) -> Result<Self> {
+        Self::from(&binary("kubectl")?, kubeconfig)
+    }
+
+    /// An older kubectl (1.34) for this kubeconfig.
+    ///
+    /// # Errors
+    /// When it has not been built.
+    pub fn older(kubeconfig: &Path) -> Result<Self> {
+        Self::from(&binary("kubectl-1.34")?, kubeconfig)
+    }
+
+    fn from(program: &Path, kubeconfig: &Path) -> Result<Self> {
         let home: PathBuf = scratch()?.folder("home")?;
-        let launch = Launch::new(binary("kubectl")?)
+        let launch = Launch::new(program)
             .env("KUBECONFIG", kubeconfig)
             .env("HOME", &home)
             .env("KUBECACHEDIR", home.join("cache"));

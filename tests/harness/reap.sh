@@ -1,5 +1,5 @@
 #!/bin/sh
-# Ends what one test process left behind: its processes, its network namespaces, its folder.
+# Ends what one test process left behind: its processes, its control groups, its network namespaces, its folder.
 # usage: reap.sh OWNER FOLDER [after-input]
 # With `after-input` it first waits for the end of its standard input, which the test process holds open.
 owner=$1
@@ -24,6 +24,16 @@ while [ $round -lt 100 ]; do
     if [ $round -eq 0 ] || [ $round -ge 60 ]; then
         for pid in $found; do kill -s $signal "$pid" 2>/dev/null; done
     fi
+    sleep 0.05
+    round=$((round + 1))
+done
+
+# Empty only when the last process of a pod is gone, a moment after the first process of its node.
+round=0
+while [ $round -lt 100 ]; do
+    found=$(find /sys/fs/cgroup -depth -type d -path "*/adit-$owner-*" 2>/dev/null)
+    [ -n "$found" ] || break
+    echo "$found" | xargs rmdir 2>/dev/null
     sleep 0.05
     round=$((round + 1))
 done

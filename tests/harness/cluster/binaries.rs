@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, ensure};
 /// Set by `tests/run`, so that not every test process asks Go for its version.
 const FOLDER: &str = "ADIT_TEST_CLUSTER";
 
-/// Returns the path of a part: `etcd`, `kube-apiserver`, `kube-controller-manager` or `kubectl`.
+/// Returns the path of a part, such as `etcd`, `kube-apiserver`, `kubectl`, `kubectl-1.34` or `images.tar`.
 ///
 /// # Errors
 /// When it has not been built.

@@ -37,6 +37,8 @@ impl Certificates {
             folder,
         };
         made.leaf("apiserver", "kube-apiserver", None)?;
+        // What the API server shows to kubelets.
+        made.leaf("kubelet-client", "kube-apiserver", Some("system:masters"))?;
         // The API server wants request-header flags to serve `authentication.kubernetes.io` configuration.
         let proxy = authority(&made.folder, "front-proxy-ca")?;
         issue(

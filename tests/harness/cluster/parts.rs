@@ -86,9 +86,13 @@ pub(super) fn apiserver(
             file("requestheader-client-ca-file", "front-proxy-ca.crt"),
             file("proxy-client-cert-file", "front-proxy.crt"),
             file("proxy-client-key-file", "front-proxy.key"),
+            file("kubelet-client-certificate", "kubelet-client.crt"),
+            file("kubelet-client-key", "kubelet-client.key"),
+            file("kubelet-certificate-authority", "ca.crt"),
             flag("audit-policy-file", &policy),
             flag("audit-log-path", &folder.join(AUDIT_LOG)),
         ])
+        .arg("--kubelet-preferred-address-types=InternalIP,Hostname")
         // A rotated log would hide events from a test.
         .arg("--audit-log-maxsize=0")
         .args([
@@ -123,4 +127,13 @@ pub(super) fn controller_manager(netns: &Netns, certificates: &Certificates) -> 
             flag("cluster-signing-cert-file", &certificates.authority()),
             flag("cluster-signing-key-file", &certificates.path("ca.key")),
         ]))
+}
+
+/// The scheduler, which a cluster needs as soon as it has a node.
+pub(super) fn scheduler(netns: &Netns, certificates: &Certificates) -> Result<Launch> {
+    let kubeconfig = certificates.kubeconfig("scheduler", "system:kube-scheduler", None)?;
+    Ok(netns
+        .launch(binary("kube-scheduler")?)
+        .args(["--leader-elect=false", "--bind-address=127.0.0.1"])
+        .arg(format!("--kubeconfig={}", kubeconfig.display())))
 }
