@@ -6,6 +6,7 @@
 //! ever a place that a page goes to.
 
 mod ceremonies;
+mod declared;
 mod guard;
 mod listener;
 mod page;
@@ -18,9 +19,9 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::middleware;
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
 use tower_http::timeout::TimeoutLayer;
 
+pub use declared::{Declared, Page};
 pub use listener::{ListenError, Scheme, serve};
 
 use crate::ceremony::Ceremonies;
@@ -64,24 +65,30 @@ impl Site {
     }
 }
 
-/// The routes of the public listener.
+/// Every page of the public listener.
+#[must_use]
+pub fn declare() -> Declared {
+    Declared::new()
+        .any_host("/health", || async { "ok\n" })
+        .read("/", landing)
+        .read("/assets/ceremony.js", script)
+        .read("/assets/ceremony.css", style)
+        .read("/ceremony/{id}", ceremonies::page)
+        .send("/ceremony/{id}/options", ceremonies::options)
+        .send("/ceremony/{id}/answer", ceremonies::answer)
+        .read("/ceremony/{id}/next", ceremonies::next)
+}
+
+/// The router of the public listener.
 pub fn router(site: Site) -> Router {
-    let pages = Router::new()
-        .route("/", get(landing))
-        .route("/assets/ceremony.js", get(script))
-        .route("/assets/ceremony.css", get(style))
-        .route("/ceremony/{id}", get(ceremonies::page))
-        .route("/ceremony/{id}/options", post(ceremonies::options))
-        .route("/ceremony/{id}/answer", post(ceremonies::answer))
-        .route("/ceremony/{id}/next", get(ceremonies::next))
+    let (open, pages) = declare().into_parts();
+    let pages = pages
         .fallback(not_here)
         .layer(middleware::from_fn_with_state(
             site.clone(),
             guard::same_site,
         ));
-    Router::new()
-        .route("/health", get(|| async { "ok\n" }))
-        .merge(pages)
+    open.merge(pages)
         .layer(DefaultBodyLimit::max(BODY_MAX))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
