@@ -33,6 +33,8 @@ const SENTENCES: &[(Reason, &str)] = &[
 pub struct Refusal {
     reason: Reason,
     message: String,
+    /// Whether the audit log has it already.
+    noted: bool,
 }
 
 impl Refusal {
@@ -50,7 +52,20 @@ impl Refusal {
         Self {
             reason,
             message: message.into(),
+            noted: false,
         }
+    }
+
+    /// Says that whoever refused it wrote it into the audit log.
+    #[must_use]
+    pub(super) fn noted(self) -> Self {
+        let noted = true;
+        Self { noted, ..self }
+    }
+
+    /// Whether it is to be written into the audit log. Limits and outages refuse nothing that was attempted.
+    pub(super) fn is_to_be_noted(&self) -> bool {
+        !self.noted && matches!(self.reason.http_status(), 400 | 401 | 403)
     }
 
     /// The request cannot be read, and why.
@@ -69,8 +84,11 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.reason.http_status());
-        let body = Refused::new(self.reason, self.message);
-        (status.unwrap_or(StatusCode::FORBIDDEN), Json(body)).into_response()
+        let body = Refused::new(self.reason, self.message.clone());
+        let status = status.unwrap_or(StatusCode::FORBIDDEN);
+        let mut response = (status, Json(body)).into_response();
+        response.extensions_mut().insert(self);
+        response
     }
 }
 
@@ -122,7 +140,8 @@ impl From<AppendError> for Refusal {
             | AppendError::PolicyUnknown
             | AppendError::Raced => error.to_string(),
         };
-        Self::with(error.reason(), message)
+        // The log of the roster notes each statement that it refuses.
+        Self::with(error.reason(), message).noted()
     }
 }
 

@@ -19,6 +19,9 @@ use crate::caller::Caller;
 use crate::services::{Services, Standing};
 use crate::store::sign_ins::SignIn;
 
+/// Characters of a refused call's path that the audit log keeps; those of every declared route and its ids are fewer.
+const PATH_SHOWN: usize = 128;
+
 /// The least that a caller must be, for the table of denials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Needs {
@@ -139,17 +142,8 @@ impl Role for Admin {
 
     async fn check(services: &Services, caller: Caller) -> Result<Self, Refusal> {
         let signed_in = SignedIn::check(services, caller).await?;
-        if signed_in.enrolled.is_admin() {
-            return Ok(Self(signed_in));
-        }
-        let refusal = Refused {
-            actor: Some(signed_in.enrolled.actor()),
-            subject: "a call for admins".to_owned(),
-            reason: Reason::UnknownOrForbidden.to_string(),
-            detail: String::new(),
-        };
-        services.audit.note(Event::Refusal(refusal)).await;
-        Err(Refusal::of(Reason::UnknownOrForbidden))
+        let admin = signed_in.enrolled.is_admin().then_some(Self(signed_in));
+        admin.ok_or_else(|| Refusal::of(Reason::UnknownOrForbidden))
     }
 }
 
@@ -157,7 +151,7 @@ impl Role for Admin {
 #[derive(Clone)]
 struct Proved<R>(R);
 
-/// Checks role `R` in front of a route.
+/// Checks role `R` in front of a route, and notes a refusal: the role's, or the handler's if that did not note it.
 pub(super) async fn prove<R: Role>(mut request: Request, next: Next) -> Response {
     let extensions = request.extensions();
     let parts = (extensions.get::<Services>(), extensions.get::<Caller>());
@@ -165,13 +159,39 @@ pub(super) async fn prove<R: Role>(mut request: Request, next: Next) -> Response
         return Refusal::of(Reason::DeviceUnknown).into_response();
     };
     let (services, caller) = (services.clone(), caller.clone());
-    match R::check(&services, caller).await {
+    let path = request.uri().path().chars().take(PATH_SHOWN);
+    let call = format!("{} {}", request.method(), path.collect::<String>());
+    let response = match R::check(&services, caller.clone()).await {
         Ok(proof) => {
             request.extensions_mut().insert(Proved(proof));
             next.run(request).await
         }
         Err(refusal) => refusal.into_response(),
+    };
+    let refusal = response.extensions().get::<Refusal>();
+    if let Some(refusal) = refusal.filter(|refusal| refusal.is_to_be_noted()) {
+        let event = event(&services, &caller, call, refusal.reason());
+        services.audit.note(event).await;
     }
+    response
+}
+
+fn event(services: &Services, caller: &Caller, call: String, reason: Reason) -> Event {
+    let roster = services.roster.snapshot();
+    let user = roster.as_ref().and_then(|roster| roster.user(caller.user));
+    let actor = Actor {
+        user_id: caller.user.to_string(),
+        user_name: user.map(|user| user.name.clone()).unwrap_or_default(),
+        device_id: caller.device.to_string(),
+        session_id: String::new(),
+        source_address: caller.source.ip().to_string(),
+    };
+    Event::Refusal(Refused {
+        actor: Some(actor),
+        subject: call,
+        reason: reason.to_string(),
+        detail: "a call of the API".to_owned(),
+    })
 }
 
 macro_rules! taken_from_the_check {

@@ -93,7 +93,8 @@ pub(super) async fn open(
     let opened = services
         .broker
         .open(signed_in.enrolled().caller(), &target)
-        .await?;
+        .await
+        .map_err(|denied| Refusal::from(denied).noted())?;
     let session = opened.session;
     Ok(Json(Opened {
         session_id: session.id.to_string(),

@@ -132,7 +132,8 @@ pub(super) async fn finish(
         reason,
     };
     services.audit.note(Event::SignIn(event)).await;
-    let sign_in = SignInSeen::from(&finished?);
+    let sign_in = finished.map_err(|error| Refusal::from(error).noted())?;
+    let sign_in = SignInSeen::from(&sign_in);
     Ok(Json(Finished { sign_in }))
 }
 

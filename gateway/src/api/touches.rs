@@ -113,6 +113,8 @@ pub(super) async fn wait(
             }),
         })),
         Err(CeremonyError::TimedOut) => Ok(Json(Touched { assertion: None })),
+        // Noted when the answer came.
+        Err(error @ CeremonyError::Refused(_)) => Err(Refusal::from(error).noted()),
         Err(error) => Err(error.into()),
     }
 }

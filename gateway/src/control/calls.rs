@@ -12,6 +12,7 @@ use quinn::{RecvStream, SendStream};
 use tokio::task::JoinSet;
 
 use super::Control;
+use super::receive::note_refusal;
 use crate::caller::{Caller, Identity};
 use crate::registry::Live;
 
@@ -30,7 +31,9 @@ impl Control {
                     Ok((send, recv)) => {
                         let Some(caller) = caller(live) else {
                             // A connector has one stream.
-                            return Reason::RequestMalformed;
+                            let reason = Reason::RequestMalformed;
+                            note_refusal(self, live, "a call of the API", reason).await;
+                            return reason;
                         };
                         calls.spawn(serve(self.api.clone(), caller, send, recv));
                     }

@@ -134,7 +134,7 @@ fn warn(error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(error, "a connector's audit records wait for the store");
 }
 
-async fn note_refusal(control: &Control, live: &Live, subject: &str, reason: Reason) {
+pub(super) async fn note_refusal(control: &Control, live: &Live, subject: &str, reason: Reason) {
     let (user_id, device_id) = match live.party().identity() {
         Identity::Device { id, owner } => (owner.to_string(), id.to_string()),
         Identity::Cluster { id, .. } => (String::new(), id.to_string()),

@@ -32,8 +32,11 @@ impl RosterLog {
         holder: &Fingerprint,
         statement: &Statement,
     ) -> Result<Appended, AppendError> {
-        let _place = self.turns.take(turn, holder).ok_or(AppendError::Late)?;
-        let appended = self.verify_and_store(statement).await;
+        let place = self.turns.take(turn, holder);
+        let appended = match &place {
+            Some(_) => self.verify_and_store(statement).await,
+            None => Err(AppendError::Late),
+        };
         let event = match &appended {
             Ok(appended) => Event::StatementAppended(StatementAppended {
                 number: appended.number,
