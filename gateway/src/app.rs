@@ -35,6 +35,8 @@ use crate::store::{Store, StoreError};
 use crate::suspension::Suspensions;
 
 pub use run::{RunError, run};
+#[cfg(test)]
+pub(crate) use run::{faces, site};
 
 /// How long what runs may take to end after everybody was told.
 const DRAIN: Duration = Duration::from_secs(5);

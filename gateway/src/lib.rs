@@ -10,6 +10,8 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod control;
+#[cfg(test)]
+mod denied;
 pub mod enrol;
 pub mod init;
 mod metrics;

@@ -5,5 +5,5 @@
 mod parties;
 mod rig;
 
-pub(crate) use parties::{Agent, Connector, FakeParty};
+pub(crate) use parties::{Agent, Connector, FakeParty, closed};
 pub(crate) use rig::{Rig, patiently};

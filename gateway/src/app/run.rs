@@ -58,13 +58,7 @@ pub async fn run(
     let services = assembled.services().clone();
     let faces = faces(&services)?;
     let (listener, scheme) = pages_socket(&services.config).await?;
-    let authority = authority(&services.config);
-    let site = Site::new(
-        Arc::clone(&services.ceremonies),
-        Arc::clone(&services.roster),
-        Arc::clone(&services.audit),
-        &authority,
-    );
+    let site = site(&services);
     // When the control plane cannot begin the pages end too.
     let stop = shutdown.child_token();
     let pages = web::serve(listener, scheme, web::router(site), stop.clone());
@@ -77,8 +71,19 @@ pub async fn run(
     Ok(ended?)
 }
 
+/// What browsers are answered with.
+pub(crate) fn site(services: &Services) -> Site {
+    let authority = authority(&services.config);
+    Site::new(
+        Arc::clone(&services.ceremonies),
+        Arc::clone(&services.roster),
+        Arc::clone(&services.audit),
+        &authority,
+    )
+}
+
 /// What strangers and agents are answered with.
-fn faces(services: &Services) -> Result<Faces, RelyingPartyError> {
+pub(crate) fn faces(services: &Services) -> Result<Faces, RelyingPartyError> {
     let public = &services.config.public;
     let enrolments = Enrolments {
         ceremonies: Arc::clone(&services.ceremonies),

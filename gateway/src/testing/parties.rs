@@ -56,9 +56,15 @@ pub(crate) struct FakeParty {
 impl FakeParty {
     /// Dials with a key that is not let in, and tells the reason.
     pub(crate) async fn refused(rig: &Rig, key: &TestKey, alpn: Alpn) -> Reason {
+        let (_party, connection) = Self::connect(rig, key, alpn).await;
+        closed(&connection).await
+    }
+
+    /// Dials with any key. The connection lives as long as its party.
+    pub(crate) async fn connect(rig: &Rig, key: &TestKey, alpn: Alpn) -> (Party, Connection) {
         let (party, pin) = Self::party(rig, key, false);
         let connection = connect(&party, alpn, pin).await;
-        reason_of(patiently(connection.closed()).await)
+        (party, connection)
     }
 
     fn party(rig: &Rig, key: &TestKey, accepts: bool) -> (Party, ServerPin) {
@@ -141,13 +147,20 @@ impl FakeParty {
         registered
     }
 
+    /// Waits until it has the log and a lease. A connection that still has much to send may be closed without a word: quinn
+    /// does not send the close while congestion control holds data back.
+    pub(crate) async fn up_to_date(&mut self) {
+        self.until(|message| matches!(message, Message::Lease(_)).then_some(()))
+            .await;
+    }
+
     pub(crate) fn route(&self) -> RouteId {
         self.route.expect("it is registered")
     }
 
     /// Waits for the end of the connection and tells its reason.
     pub(crate) async fn closed(&self) -> Reason {
-        reason_of(patiently(self.connection.closed()).await)
+        closed(&self.connection).await
     }
 
     /// The end of a session, as this party is told.
@@ -169,8 +182,9 @@ impl FakeParty {
     }
 }
 
-fn reason_of(closed: quinn::ConnectionError) -> Reason {
-    match closed {
+/// Waits for the end of a connection and tells its reason.
+pub(crate) async fn closed(connection: &Connection) -> Reason {
+    match patiently(connection.closed()).await {
         quinn::ConnectionError::ApplicationClosed(closed) => {
             Reason::from_code(closed.error_code.into_inner()).expect("a reason")
         }

@@ -53,6 +53,7 @@ pub(crate) struct Rig {
     pub(crate) gateway: SocketAddr,
     pub(crate) relay: Arc<crate::relay::Relay>,
     config: Config,
+    faces: fn(&Services) -> Faces,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
     dir: TempDir,
@@ -72,14 +73,32 @@ impl EnrolHandler for NoEnrolment {
     }
 }
 
+/// Answers that say who called, and no enrolment.
+fn stubs(_: &Services) -> Faces {
+    Faces {
+        enrol: Arc::new(NoEnrolment),
+        api: api(),
+    }
+}
+
 fn api() -> Router {
     let who = |caller: axum::Extension<Caller>| async move { caller.0.device.to_string() };
     Router::new().route("/v1/whoami", get(who))
 }
 
 impl Rig {
-    /// A gateway whose roster is `log`, and whose policy is [`POLICY`].
-    pub(crate) async fn start(mut log: Log) -> Self {
+    /// A gateway whose roster is `log`, whose policy is [`POLICY`] and whose faces are stubs.
+    pub(crate) async fn start(log: Log) -> Self {
+        Box::pin(Self::start_with(log, stubs)).await
+    }
+
+    /// As [`Rig::start`], with the faces of a real gateway.
+    pub(crate) async fn whole(log: Log) -> Self {
+        let faces = |services: &Services| app::faces(services).unwrap();
+        Box::pin(Self::start_with(log, faces)).await
+    }
+
+    async fn start_with(mut log: Log, faces: fn(&Services) -> Faces) -> Self {
         let dir = tempfile::tempdir().unwrap();
         log.set_policy(POLICY);
         let config = config(dir.path());
@@ -111,23 +130,25 @@ impl Rig {
         }
         store.close().await;
         let clock = Clock::standing_at(log.now);
-        Box::pin(Self::run(log, config, clock, dir)).await
+        Box::pin(Self::run(log, (config, faces), clock, dir)).await
     }
 
-    async fn run(log: Log, config: Config, clock: Clock, dir: TempDir) -> Self {
+    async fn run(
+        log: Log,
+        (config, faces): (Config, fn(&Services) -> Faces),
+        clock: Clock,
+        dir: TempDir,
+    ) -> Self {
         let assembling = app::assemble(config.clone(), clock.clone(), Entropy::default());
         let assembled = Box::pin(assembling).await.unwrap();
         let services = assembled.services().clone();
         let relay = Arc::clone(assembled.relay());
         let gateway = relay.local_addr().unwrap();
-        let faces = Faces {
-            enrol: Arc::new(NoEnrolment),
-            api: api(),
-        };
+        let shown = faces(&services);
         let shutdown = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let stop = shutdown.clone();
-        tasks.spawn(async move { Box::pin(assembled.run(faces, stop)).await.unwrap() });
+        tasks.spawn(async move { Box::pin(assembled.run(shown, stop)).await.unwrap() });
         let mut config = config;
         // A restart comes back at the same port.
         config.listen = gateway;
@@ -138,6 +159,7 @@ impl Rig {
             gateway,
             relay,
             config,
+            faces,
             shutdown,
             tasks,
             dir,
@@ -150,6 +172,7 @@ impl Rig {
             log,
             clock,
             config,
+            faces,
             shutdown,
             mut tasks,
             dir,
@@ -161,7 +184,7 @@ impl Rig {
         drop((relay, services));
         shutdown.cancel();
         while tasks.join_next().await.is_some() {}
-        Box::pin(Self::run(log, config, clock, dir)).await
+        Box::pin(Self::run(log, (config, faces), clock, dir)).await
     }
 
     /// Stops it in order.
@@ -237,7 +260,7 @@ async fn keep(store: &Store, policy: &str, log: &Log) {
 
 fn config(dir: &Path) -> Config {
     let text = format!(
-        "public_url = \"http://localhost:8443\"\nlisten = \"127.0.0.1:0\"\nadvertise = \"127.0.0.1:8443\"\nmetrics = \"127.0.0.1:0\"\nstate_dir = \"{}\"\n[lives]\nlease_s = 4\n",
+        "public_url = \"http://localhost:8443\"\nlisten = \"127.0.0.1:0\"\nadvertise = \"127.0.0.1:8443\"\nmetrics = \"127.0.0.1:0\"\nstate_dir = \"{}\"\ninsecure_software_authenticator = true\n[lives]\nlease_s = 4\n",
         dir.display()
     );
     Config::from_toml(Path::new("gateway.toml"), &text, std::iter::empty()).unwrap()
