@@ -3,9 +3,11 @@
 mod client;
 mod gateway;
 
+use adit_proto::key::Fingerprint;
 use adit_proto::roster::Subject;
-use adit_proto::statement::Kind;
-use adit_proto::testing::{Log, random};
+use adit_proto::statement::{Draft, Kind};
+use adit_proto::testing::{Invited, Log, random};
+use adit_proto::wire::enrol::EnrolStart;
 use adit_proto::wire::roster::{Admits, Body};
 
 use super::*;
@@ -17,8 +19,10 @@ on_both! {
     the_first_invitation_makes_the_genesis => genesis;
     an_invited_person_enrols => invited;
     j1_of_many_redemptions_at_once_one_wins => race;
+    j1_of_a_thousand_redemptions_at_once_one_wins => thousand;
     j2_expired_revoked_used_and_foreign_invitations_are_refused => refused;
     j6_an_unknown_invitation_is_refused_before_any_work => unknown;
+    j6_ten_thousand_unknown_invitations_leave_no_row => flood;
     an_invitation_of_another_connection_is_refused => elsewhere;
     a_statement_that_enrols_another_key_than_the_one_on_the_line_is_refused => other_key;
     a_client_sees_its_own_invitation_in_full_and_nobody_elses => own_invitation;
@@ -72,6 +76,63 @@ async fn race(store: Store) {
     assert_eq!(won, 1, "{results:?}");
     let roster = gateway.log.snapshot().unwrap();
     assert_eq!(roster.passkeys_of(user).count(), 1);
+}
+
+/// A thousand people hold copies of one invitation, and each has a device and a passkey to enrol.
+async fn thousand(store: Store) {
+    const MANY: usize = 1_000;
+    let mut log = Log::new();
+    let user = log.add_user("bob", &[]);
+    let invited = log.invite(user);
+    let gateway = Gateway::of(store, &log).await;
+    let people: Vec<_> = (0..MANY).map(|_| log.enrolment_of(&invited)).collect();
+    let bodies = people.into_iter().map(|(entry, person)| {
+        let body = Body {
+            enrolments: vec![entry],
+            ..log.body()
+        };
+        (body, person.device.fingerprint())
+    });
+    let all = bodies
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|(body, holder)| redeem(&gateway, &invited, body, holder));
+    let results = futures_util::future::join_all(all).await;
+    let count = |wanted: Result<(), Reason>| results.iter().filter(|it| **it == wanted).count();
+    assert_eq!(count(Ok(())), 1);
+    // Those who waited in line find it used; the line has an end.
+    let late = count(Err(Reason::EvidenceInvalid));
+    let turned_away = count(Err(Reason::RateLimited));
+    assert_eq!(late + turned_away, MANY - 1, "{results:?}");
+    assert!(late > 500, "{late}");
+    let roster = gateway.log.snapshot().unwrap();
+    let devices = roster.devices().filter(|device| device.owner == user);
+    assert_eq!((devices.count(), roster.passkeys_of(user).count()), (1, 1));
+    let stored = gateway.store.statements_from(1, 100).await.unwrap();
+    assert_eq!(
+        stored.len(),
+        log.statements.len() + 1,
+        "nothing is orphaned"
+    );
+}
+
+/// Takes a turn and hands in an enrolment by an invitation, as its holder's client does.
+async fn redeem(
+    gateway: &Gateway,
+    invited: &Invited,
+    body: Body,
+    holder: Fingerprint,
+) -> Result<(), Reason> {
+    let turn = gateway.log.turn(holder).await;
+    let turn = turn.map_err(|error| error.reason())?;
+    let key = invited.invitation.key();
+    let print = key.public().fingerprint();
+    let draft = Draft::new(turn.head.genesis, Kind::Enrolment, print, &body);
+    let placed = draft.place(&turn.head);
+    let signature = key.sign(&placed.hash()).to_vec();
+    let statement = placed.seal(signature, None);
+    let appended = gateway.log.append(turn.id, &holder, &statement).await;
+    appended.map(drop).map_err(|error| error.reason())
 }
 
 async fn refused(store: Store) {
@@ -137,6 +198,37 @@ async fn unknown(store: Store) {
     }
     let after = gateway.store.audit_after(0, 1000).await.unwrap().len();
     assert_eq!(before, after, "nothing is stored for strangers");
+}
+
+/// Rows of all tables.
+async fn rows(store: &Store) -> i64 {
+    const SQL: &str = "SELECT (SELECT COUNT(*) FROM statements) + (SELECT COUNT(*) FROM ceremonies) \
+        + (SELECT COUNT(*) FROM audit_records) + (SELECT COUNT(*) FROM audit_chains) \
+        + (SELECT COUNT(*) FROM parties_seen) + (SELECT COUNT(*) FROM sign_ins) \
+        + (SELECT COUNT(*) FROM suspensions) + (SELECT COUNT(*) FROM deployment)";
+    let counted: Result<(i64,), sqlx::Error> =
+        crate::store::reading!(store, pool => sqlx::query_as(SQL).fetch_one(pool).await);
+    counted.unwrap().0
+}
+
+async fn flood(store: Store) {
+    let log = Log::new();
+    let gateway = Gateway::of(store, &log).await;
+    let peer = client::somebody(&log);
+    let before = rows(&gateway.store).await;
+    for _ in 0..10_000 {
+        // Nobody could verify this signature; that it is not tried shows in the reason.
+        let start = EnrolStart {
+            invitation_key: random::<32>().to_vec(),
+            signature: vec![0; 64],
+            facts: None,
+            client_nonce: vec![0; 32],
+        };
+        let refused = gateway.knock(peer.clone(), start).await;
+        assert_eq!(refused.reason, "unknown_or_forbidden");
+    }
+    assert_eq!(rows(&gateway.store).await, before);
+    assert_eq!(gateway.log.head(), log.roster.head());
 }
 
 async fn elsewhere(store: Store) {

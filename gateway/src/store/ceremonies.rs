@@ -63,10 +63,15 @@ impl Store {
         const SQL: &str = "INSERT INTO ceremonies (id, handle, device, detail, expires_ms) \
             VALUES ($1, $2, $3, $4, $5)";
         let detail = text("detail", new.detail, BLOB_MAX)?;
+        let id = text("id", new.id, TEXT_MAX)?;
+        let handle = new
+            .handle
+            .map(|it| text("handle", it, TEXT_MAX))
+            .transpose()?;
         writing!(self, pool => sqlx::query(EXPIRED).bind(millis(now)).execute(pool).await.map(drop))
             .map_err(StoreError::of("ceremony"))?;
         let affected = writing!(self, pool => sqlx::query(SQL)
-            .bind(new.id).bind(new.handle).bind(&new.device[..]).bind(detail)
+            .bind(id).bind(handle).bind(&new.device[..]).bind(detail)
             .bind(millis(new.expires))
             .execute(pool).await.map(|done| done.rows_affected()))
         .map_err(StoreError::of("ceremony"))?;

@@ -26,6 +26,17 @@ use crate::ceremony::tests::browser::{assertion_json, asserts, registers};
 use crate::ceremony::tests::{ORIGIN, RP_ID};
 use crate::enrol::*;
 
+/// A device key on a connection.
+pub(super) fn somebody(log: &Log) -> Peer {
+    let person = Person::new(log.admin.user, "eve", RP_ID, log.now);
+    Peer {
+        key: person.device.public().clone(),
+        source: "192.0.2.7:4711".parse().unwrap(),
+        bind: random(),
+        evidence: random(),
+    }
+}
+
 /// Where a client vanishes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use adit_proto::frame::Limit;
 use adit_proto::invitation::Invitation;
 use adit_proto::secret::Secret;
 use adit_proto::statement::hash_of;
 use adit_proto::testing::{Log, random};
-use adit_proto::wire::enrol::EnrolDone;
+use adit_proto::wire::enrol::{EnrolDone, EnrolRefused, EnrolStart, Frame};
+use adit_transport::frame::{FrameReader, FrameWriter};
 use prost::Message as _;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -103,6 +105,28 @@ impl Gateway {
             store,
             clock,
         }
+    }
+
+    /// Says one thing and hears why it is refused.
+    pub(super) async fn knock(&self, peer: Peer, start: EnrolStart) -> EnrolRefused {
+        let (near, far) = tokio::io::duplex(4 << 10);
+        let (reader, writer) = tokio::io::split(far);
+        let deadline = Instant::now() + STRANGER;
+        let serving = self.enrolments.serve_stream(peer, reader, writer, deadline);
+        let knocking = async {
+            let (reader, writer) = tokio::io::split(near);
+            let (critical, message) = (false, Some(Message::Start(start)));
+            let mut writer = FrameWriter::new(writer, Limit::STRANGER);
+            writer.write(&Frame { critical, message }).await.unwrap();
+            let mut reader = FrameReader::new(reader, Limit::PARTY);
+            let answer: Frame = reader.read().await.unwrap().unwrap();
+            match answer.message {
+                Some(Message::Refused(refused)) => refused,
+                other => panic!("{other:?}"),
+            }
+        };
+        let (_, refused) = tokio::join!(serving, knocking);
+        refused
     }
 
     /// Serves a client to the end; what it was refused with is reason and detail.
