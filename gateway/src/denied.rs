@@ -85,7 +85,7 @@ impl Differences {
 }
 
 /// What two callers of a column saw.
-fn same(one: String, two: String) -> String {
+fn same(one: String, two: &str) -> String {
     if one == two {
         one
     } else {

@@ -34,7 +34,7 @@ async fn every_call_refuses_whoever_may_not_make_it() {
         });
         let seen = match column {
             "passkey revoked" if row == "POST /v1/sign-ins/{id}/finish" => finished.clone(),
-            _ => scene.perform(row, column, admin).await,
+            _ => Box::pin(scene.perform(row, column, admin)).await,
         };
         differences.compare(cell, &seen);
     }
@@ -75,7 +75,7 @@ impl Scene {
                     self.on_his_own(row, auditor).await,
                     self.on_his_own(row, manager).await,
                 );
-                same(one, two)
+                same(one, &two)
             }
             "connector" => self.connector_calls(row, &entitled).await,
             "expired" => self.expired(row, &entitled).await,
@@ -180,7 +180,7 @@ impl Scene {
         let first = self.outcome(&request, &answer).await;
         let answer = self.call_in_flight(two, &request).await;
         let second = self.outcome(&request, &answer).await;
-        same(first, second)
+        same(first, &second)
     }
 
     /// Revokes the passkey of somebody who is signed in and in the middle of signing in again.

@@ -1,10 +1,5 @@
 //! Each message of the control protocol, by each sender.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "a test waits for one message and passes over the others"
-)]
-
 use adit_proto::Reason;
 use adit_proto::id::SessionId;
 use adit_proto::testing::{TestKey, random};
@@ -88,7 +83,7 @@ impl Scene {
         for key in keys {
             let one = self.dialled(row, key).await;
             outcome = Some(match outcome {
-                Some(before) => same(before, one),
+                Some(before) => same(before, &one),
                 None => one,
             });
         }
@@ -132,13 +127,13 @@ impl Scene {
                     self.claims(agent, session).await,
                     self.claims(connector, session).await,
                 );
-                same(one, two)
+                same(one, &two)
             }
             "session_ended" => {
                 let (one, two) = (ended(session), ended(session));
                 same(
                     registered(agent, one).await,
-                    registered(connector, two).await,
+                    &registered(connector, two).await,
                 )
             }
             "offer_answer" => registered(connector, accepted(session)).await,

@@ -106,7 +106,8 @@ impl Scene {
         let mut outcome = outcome(asked).await + &self.noted().await;
         if let Some((id, answer)) = second {
             let asked = self.ask(row, (host, origin), (id, &answer)).await;
-            outcome = same(outcome, self::outcome(asked).await + &self.noted().await);
+            let second = self::outcome(asked).await + &self.noted().await;
+            outcome = same(outcome, &second);
         }
         self.rig.clock.set(now);
         outcome

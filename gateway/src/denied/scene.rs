@@ -59,6 +59,10 @@ pub(super) struct Scene {
 
 impl Scene {
     pub(super) async fn new() -> Self {
+        Box::pin(Self::make()).await
+    }
+
+    async fn make() -> Self {
         let mut log = Log::new();
         let cluster = log.add_cluster("prod");
         let (other, gone) = (log.add_cluster("other"), log.add_cluster("gone"));
