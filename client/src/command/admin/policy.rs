@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{done, propose};
+use super::{done, propose, revoke};
 use crate::agent::client::on_stderr;
 use crate::cli::Global;
 use crate::command::{get, output, request};
 use crate::exit::{Exit, Failure};
-use crate::statement::Proposal;
+use crate::statement::{Named, Proposal};
 
 /// What to do with the policy.
 #[derive(Debug, Subcommand)]
@@ -29,6 +29,14 @@ pub enum PolicyCommand {
     Check {
         /// The file with its Cedar text
         file: PathBuf,
+    },
+    /// End trust in one; if it is in force, the newest one before it is in force again
+    Revoke {
+        /// Its number
+        number: u64,
+        /// Shown to who is refused
+        #[arg(long)]
+        reason: String,
     },
 }
 
@@ -68,6 +76,7 @@ impl PolicyCommand {
                 on_stderr("The policy is good.");
                 Ok(())
             }
+            Self::Revoke { number, reason } => revoke(global, Named::Policy(number), reason).await,
         }
     }
 }
