@@ -49,7 +49,7 @@ pub trait Heard: Send + Sync + 'static {
     /// The gateway ended a session, or knows it no more.
     fn session_ended(&self, session: &str, reason: Reason, detail: &str);
     /// The gateway serves this device no more: what rested on it is over, though nobody may be there to say so.
-    fn dismissed(&self);
+    fn dismissed(&self, reason: Reason);
 }
 
 #[derive(Clone, Debug)]
@@ -161,6 +161,22 @@ impl Control {
             State::Registered(_) => None,
             State::Failed(failure) => Some(failure.clone()),
             State::Dialling => Some(unreachable()),
+        }
+    }
+
+    /// Returns when there has been no line for `span`, without a break.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn gone_for(&self, span: Duration) -> Failure {
+        let is_there = |state: &State| matches!(state, State::Registered(_));
+        let mut state = self.state.subscribe();
+        loop {
+            // The sender lives as long as this.
+            let _ = state.wait_for(|state| !is_there(state)).await;
+            if timeout(span, state.wait_for(is_there)).await.is_err() {
+                return self.trouble().unwrap_or_else(unreachable);
+            }
         }
     }
 

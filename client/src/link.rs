@@ -85,11 +85,13 @@ impl Links {
     /// Opens a stream of `session` and writes its header.
     ///
     /// # Errors
+    /// [`Reason::GatewayUnreachable`] while there is no line: a link may live on, but it carries nothing then;
     /// [`Reason::TargetOffline`] when the connector does not answer; [`Reason::LimitReached`] when the link has no room.
     ///
     /// # Cancel safety
     /// Dropping it resets the stream.
     pub async fn stream(&self, session: &Session, kind: Kind) -> Result<LinkStream, Failure> {
+        self.control.line().await?;
         let link = self.connection(session).await?;
         let header = StreamHeader {
             session_id: session.id.to_string(),

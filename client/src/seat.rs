@@ -140,7 +140,11 @@ impl Seat {
             links.clone(),
             stop.clone(),
         ));
-        let streams = Arc::new(heard::ToClusters::new(sessions.clone(), links.clone()));
+        let streams = Arc::new(heard::ToClusters::new(
+            sessions.clone(),
+            links.clone(),
+            control.clone(),
+        ));
         let statements = Statements::new(signer.clone(), profile.genesis);
         let endpoint = Endpoint::new(paths, name, streams, tasks.clone(), stop.clone());
         endpoint.open().await;
@@ -277,7 +281,7 @@ impl Seat {
 
     /// Forgets the sessions after a log-out.
     pub fn signed_out(&self) {
-        self.sessions.forget_all();
+        self.sessions.forget_all(Reason::SignInRequired);
     }
 
     /// Opens a session for `target` if there is none.
@@ -303,7 +307,7 @@ impl Seat {
     /// Ends everything and waits for it, at most a few seconds.
     pub async fn close(&self) {
         self.stop.cancel();
-        self.sessions.forget_all();
+        self.sessions.forget_all(Reason::SignInRequired);
         self.tasks.close();
         if timeout(Duration::from_secs(3), self.tasks.wait())
             .await

@@ -1,7 +1,7 @@
 //! Sessions: opened through the API, kept for as long as they live, opened again by themselves.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use adit_proto::Reason;
@@ -47,6 +47,21 @@ pub struct Session {
     pub expires: UnixMillis,
     /// Cancelled when it ends; its streams end then.
     pub over: CancellationToken,
+    why: Arc<OnceLock<Reason>>,
+}
+
+impl Session {
+    /// Why it ended, once it did.
+    #[must_use]
+    pub fn ended(&self) -> Option<Reason> {
+        self.why.get().copied()
+    }
+
+    fn end(&self, reason: Reason) {
+        // The first reason is the one that its streams ended for.
+        let _ = self.why.set(reason);
+        self.over.cancel();
+    }
 }
 
 #[derive(Deserialize)]
@@ -108,7 +123,7 @@ impl Sessions {
             async move {
                 let session = open(api.as_ref(), &roster, &target).await?;
                 if let Some(old) = held.lock().insert(target, session.clone()) {
-                    old.over.cancel();
+                    old.end(Reason::SessionExpired);
                 }
                 Ok(session)
             }
@@ -117,26 +132,26 @@ impl Sessions {
         opened.unwrap_or_else(|| Err(Failure::new("the session could not be opened")))
     }
 
-    /// Forgets a session that does not work; the next use opens another.
-    pub fn forget(&self, session: SessionId) {
-        self.end_where(|held| held.id == session);
+    /// Forgets a session that ended or does not work; the next use opens another.
+    pub fn forget(&self, session: SessionId, reason: Reason) {
+        self.end_where(reason, |held| held.id == session);
     }
 
     /// Forgets the sessions of one connector's process, which is gone.
     pub fn forget_instance(&self, cluster_key: &Fingerprint, instance: &[u8; 16]) {
-        self.end_where(|held| {
+        self.end_where(Reason::TargetOffline, |held| {
             held.instance == *instance && held.cluster_key.fingerprint() == *cluster_key
         });
     }
 
-    /// Forgets every session: the sign-in has ended.
-    pub fn forget_all(&self) {
-        self.end_where(|_| true);
+    /// Forgets every session: what they rest on has ended.
+    pub fn forget_all(&self, reason: Reason) {
+        self.end_where(reason, |_| true);
     }
 
     /// Ends sessions whose cluster the roster trusts no more.
     pub fn judge_by_roster(&self) {
-        self.end_where(|held| {
+        self.end_where(Reason::SessionRevoked, |held| {
             self.roster.cluster_key(held.target.cluster()).as_ref() != Some(&held.cluster_key)
         });
     }
@@ -147,11 +162,11 @@ impl Sessions {
         self.held.lock().values().cloned().collect()
     }
 
-    fn end_where(&self, wanted: impl Fn(&Session) -> bool) {
+    fn end_where(&self, reason: Reason, wanted: impl Fn(&Session) -> bool) {
         self.held.lock().retain(|_, held| {
             let ends = wanted(held);
             if ends {
-                held.over.cancel();
+                held.end(reason);
             }
             !ends
         });
@@ -193,6 +208,7 @@ async fn open(api: &dyn Api, roster: &Followed, target: &Target) -> Result<Sessi
         route: RouteId::from_bits(route).ok_or_else(unreadable)?,
         expires: UnixMillis(told.expires_ms),
         over: CancellationToken::new(),
+        why: Arc::default(),
     })
 }
 

@@ -45,8 +45,8 @@ pub(super) async fn keep_up(control: &Control, dialler: &Dialler) {
             "The gateway is not reached: {}",
             failure.message
         );
-        if failure.reason().is_some_and(dismisses) {
-            dialler.heard.dismissed();
+        if let Some(reason) = failure.reason().filter(|reason| dismisses(*reason)) {
+            dialler.heard.dismissed(reason);
         }
         control.state.send_replace(State::Failed(failure));
         let _ = timeout(pause, control.wanted.notified()).await;

@@ -85,6 +85,12 @@ pub trait Streams: Send + Sync + 'static {
     /// Dropping it leaves no stream behind.
     fn open<'a>(&'a self, entitled: &'a Entitled) -> BoxFuture<'a, Result<Opened, Failure>>;
 
+    /// Returns when nothing has come through for so long that whoever waits for an answer is to be told.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    fn given_up(&self) -> BoxFuture<'_, Failure>;
+
     /// Takes note that a stream towards `cluster` ended with `reason` before it was answered.
     fn refused(&self, cluster: &Name, reason: Reason);
 }
@@ -154,7 +160,10 @@ impl Carrier {
         let failed = |error: hyper::Error| self.failure(passed, &error);
         let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(failed)?;
         let guard = self.drive(connection, over.clone());
-        let mut response = sender.send_request(request).await.map_err(failed)?;
+        let mut response = tokio::select! {
+            response = sender.send_request(request) => response.map_err(failed)?,
+            failure = self.streams.given_up() => return Err(failure),
+        };
         let remote = hyper::upgrade::on(&mut response);
         let (mut parts, body) = response.into_parts();
         if parts.status != StatusCode::SWITCHING_PROTOCOLS {

@@ -13,13 +13,14 @@ use crate::control::{Control, Line};
 
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(250);
-/// How long the other end may be silent after something was sent. A living one acknowledges at once, and quinn sends
-/// again several times meanwhile; with the next session (at most 2.5 s) an error comes within 5 s.
-const SILENCE: Duration = Duration::from_millis(2_400);
+/// How long the other end may be silent after something was sent. A connector that was cut off for 3 s is back by then,
+/// and its streams go on. One that is gone is known to the gateway by then, which refuses the next session at once: an
+/// error comes within 5 s.
+const SILENCE: Duration = Duration::from_millis(3_800);
 /// The gateway was heard this short a while ago: its keep-alive is answered each second.
 const HEARD: Duration = Duration::from_millis(1_800);
 /// How long after a registration silence says nothing: the connector may still be on its way back.
-const RETURNING: Duration = Duration::from_secs(3);
+const RETURNING: Duration = Duration::from_secs(4);
 
 /// Returns when the other end of `connection`, a link, is gone.
 pub(super) async fn until_gone(connection: &Connection, control: &Control) {

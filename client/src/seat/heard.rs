@@ -1,6 +1,7 @@
 //! What ends what: the gateway's word, the roster, and streams that are refused.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use adit_proto::Reason;
 use adit_proto::id::SessionId;
@@ -12,13 +13,16 @@ use adit_transport::stream::LinkStream;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::control::Heard;
+use crate::control::{Control, Heard};
 use crate::exit::Failure;
 use crate::kube::carry::{Opened, Streams};
 use crate::kube::token::Entitled;
 use crate::link::Links;
 use crate::roster::Followed;
 use crate::session::{Session, Sessions};
+
+/// How long a request waits for the first of its answer while the gateway is gone. Streams that were answered wait on.
+const UNANSWERED: Duration = Duration::from_secs(10);
 
 /// Hears what the gateway says about sessions.
 #[derive(Debug)]
@@ -49,12 +53,12 @@ impl Heard for Ears {
     fn session_ended(&self, session: &str, reason: Reason, detail: &str) {
         tracing::info!(session.id = session, %reason, detail, "A session has ended.");
         if let Ok(session) = session.parse() {
-            self.sessions.forget(session);
+            self.sessions.forget(session, reason);
         }
     }
 
-    fn dismissed(&self) {
-        self.sessions.forget_all();
+    fn dismissed(&self, reason: Reason) {
+        self.sessions.forget_all(reason);
     }
 }
 
@@ -96,7 +100,7 @@ pub(super) async fn stream(
         "A connector is gone ({}); opening another session.",
         refused.message
     );
-    sessions.forget(session.id);
+    sessions.forget(session.id, Reason::TargetOffline);
     let session = sessions.get(target).await?;
     let stream = links.stream(&session, kind).await?;
     Ok((stream, session))
@@ -107,11 +111,16 @@ pub(super) async fn stream(
 pub(super) struct ToClusters {
     sessions: Arc<Sessions>,
     links: Arc<Links>,
+    control: Arc<Control>,
 }
 
 impl ToClusters {
-    pub(super) fn new(sessions: Arc<Sessions>, links: Arc<Links>) -> Self {
-        Self { sessions, links }
+    pub(super) fn new(sessions: Arc<Sessions>, links: Arc<Links>, control: Arc<Control>) -> Self {
+        Self {
+            sessions,
+            links,
+            control,
+        }
     }
 }
 
@@ -129,6 +138,10 @@ impl Streams for ToClusters {
         })
     }
 
+    fn given_up(&self) -> BoxFuture<'_, Failure> {
+        Box::pin(self.control.gone_for(UNANSWERED))
+    }
+
     fn refused(&self, cluster: &Name, reason: Reason) {
         let over = matches!(
             reason,
@@ -141,7 +154,7 @@ impl Streams for ToClusters {
         let target = Target::Cluster(cluster.clone());
         for session in self.sessions.held() {
             if over && session.target == target {
-                self.sessions.forget(session.id);
+                self.sessions.forget(session.id, reason);
             }
         }
     }

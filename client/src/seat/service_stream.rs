@@ -1,14 +1,16 @@
 //! One stream to a service in a cluster, raw bytes both ways.
 
+use adit_proto::Reason;
 use adit_proto::target::Target;
 use adit_proto::wire::link::Tcp;
 use adit_proto::wire::link::stream_header::Kind;
 use adit_transport::stream::LinkStream;
 use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes};
-use tokio_util::sync::CancellationToken;
 
 use super::Seat;
 use crate::exit::Failure;
+use crate::reset;
+use crate::session::Session;
 
 /// Bytes that are copied at once, each way.
 const CHUNK: usize = 64 << 10;
@@ -17,7 +19,7 @@ const CHUNK: usize = 64 << 10;
 #[derive(Debug)]
 pub struct ServiceStream {
     stream: LinkStream,
-    over: CancellationToken,
+    session: Session,
     target: Target,
 }
 
@@ -32,7 +34,7 @@ impl ServiceStream {
         stream.end().pass_through();
         Ok(Self {
             stream,
-            over: session.over,
+            session,
             target: target.clone(),
         })
     }
@@ -52,12 +54,18 @@ impl ServiceStream {
         let copied = copy_bidirectional_with_sizes(local, &mut self.stream, CHUNK, CHUNK);
         tokio::select! {
             copied = copied => copied.map(|_| ()).map_err(|error| {
-                let reason = crate::reset::reason(&error);
-                let message = format!("a connection to {target} was cut off: {error}");
-                reason.map_or_else(|| Failure::new(&message), |reason| Failure::of(reason, &message))
+                let lost = || reset::is_lost(&error).then_some(Reason::TargetOffline);
+                // The end of the session says more than that its link is closed.
+                let reason = reset::reason(&error).or_else(|| self.session.ended()).or_else(lost);
+                let message = format!("a connection to {target} was cut off");
+                match reason {
+                    Some(reason) => Failure::of(reason, message),
+                    None => Failure::new(format!("{message}: {error}")),
+                }
             }),
-            () = self.over.cancelled() => {
-                Err(Failure::new(format!("the session for {target} has ended")))
+            () = self.session.over.cancelled() => {
+                let reason = self.session.ended().unwrap_or(Reason::SessionExpired);
+                Err(Failure::of(reason, format!("the session for {target} has ended")))
             }
         }
     }

@@ -80,8 +80,9 @@ async fn forty_at_once_open_one_session_and_a_forgotten_one_is_opened_again() {
     let first = forty[0].as_ref().unwrap();
     assert!(forty.iter().all(|one| one.as_ref().unwrap().id == first.id));
     assert_eq!(stage.gateway.opened.load(Ordering::SeqCst), 1);
-    stage.sessions.forget(first.id);
+    stage.sessions.forget(first.id, Reason::SessionIdle);
     assert!(first.over.is_cancelled());
+    assert_eq!(first.ended(), Some(Reason::SessionIdle));
     assert_ne!(
         stage.sessions.get(&stage.target).await.unwrap().id,
         first.id

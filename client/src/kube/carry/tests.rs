@@ -122,5 +122,9 @@ impl Streams for FakeCluster {
         })
     }
 
+    fn given_up(&self) -> BoxFuture<'_, Failure> {
+        Box::pin(std::future::pending())
+    }
+
     fn refused(&self, _: &Name, _: Reason) {}
 }
