@@ -6,6 +6,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod blindness;
+mod busy;
 mod canary;
 mod closed_door;
 mod cluster;

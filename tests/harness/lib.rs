@@ -6,6 +6,7 @@
 
 pub mod browser;
 pub mod built;
+pub mod capture;
 pub mod cluster;
 pub mod kubectl;
 pub mod netns;

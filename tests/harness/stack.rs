@@ -73,10 +73,27 @@ impl Stack {
         policy: &str,
         configure: impl FnOnce(Connector) -> Result<Connector>,
     ) -> Result<Self> {
-        let network = Network::new()?;
-        let gateway = Gateway::start(network.gateway(), &GatewayOptions::default())?;
+        Self::on(
+            Network::new()?,
+            &GatewayOptions::default(),
+            policy,
+            configure,
+        )
+    }
+
+    /// Starts everything in this network, with a gateway of these options and all programs of its build.
+    ///
+    /// # Errors
+    /// As [`Stack::start`].
+    pub fn on(
+        network: Network,
+        options: &GatewayOptions,
+        policy: &str,
+        configure: impl FnOnce(Connector) -> Result<Connector>,
+    ) -> Result<Self> {
+        let gateway = Gateway::start(network.gateway(), options)?;
         gateway.reach(network.client())?;
-        let admin = Engineer::new("admin", network.client())?;
+        let admin = Engineer::of_build(&options.build, "admin", network.client())?;
         Self::assemble(network, gateway, admin, policy, configure)
     }
 
@@ -121,7 +138,7 @@ impl Stack {
     /// When a step is refused.
     pub fn engineer(&self, name: &str) -> Result<Engineer> {
         let text = self.admin.invite(name, &["engineers"])?;
-        let engineer = Engineer::new(name, self.network.client())?;
+        let engineer = Engineer::of_build(self.admin.build(), name, self.network.client())?;
         engineer.enrol(&text)?;
         Ok(engineer)
     }
@@ -132,7 +149,12 @@ fn account(cluster: &Cluster) -> Result<Account> {
     let account = format!("adit-{}", scratch()?.number());
     let made = cluster.impersonator(&Impersonation {
         account: &account,
-        users: &["ann@example.org", "ben@example.org", "cleo@example.org"],
+        users: &[
+            "ann@example.org",
+            "ben@example.org",
+            "cleo@example.org",
+            "dora@example.org",
+        ],
         groups: &["adit-view", "adit-edit"],
     })?;
     let kubectl = cluster.kubectl()?;

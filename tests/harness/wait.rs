@@ -15,6 +15,11 @@ fn longer(pause: Duration) -> Duration {
     (pause * 3 / 2).min(LONGEST_PAUSE)
 }
 
+/// Lets a fault last for `span`. The time is the fault itself: whoever waits for something to happen asks [`until`].
+pub fn last(span: Duration) {
+    thread::sleep(span);
+}
+
 /// Blocks until `probe` gives a value, and returns it.
 ///
 /// # Errors

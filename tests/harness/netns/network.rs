@@ -107,6 +107,20 @@ impl Network {
         &self.client
     }
 
+    /// Has every host and the router send one packet at a time, so that a capture shows datagrams as they would be on
+    /// a wire, and not the batches that the kernel passes on here.
+    ///
+    /// # Errors
+    /// When `ip` refuses.
+    pub fn single_packets(&self) -> Result<()> {
+        for host in [&self.cluster, &self.gateway, &self.client] {
+            for (netns, device) in [(&host.netns, "eth0"), (&self.router, host.role.as_str())] {
+                netns.ip(["link", "set", device, "gso_max_segs", "1"])?;
+            }
+        }
+        Ok(())
+    }
+
     /// Cuts a host's link: packets are lost without an answer.
     ///
     /// # Errors

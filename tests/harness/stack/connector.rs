@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::{BOUND, Engineer, write};
-use crate::built::program;
 use crate::netns::Host;
 use crate::process::{Launch, Process};
 use crate::scratch::scratch;
@@ -43,7 +42,7 @@ impl Connector {
                 state.display()
             ),
         )?;
-        let launch = host.netns().launch(program("adit-connector")?);
+        let launch = admin.build().launch(host, "adit-connector", "connector")?;
         Ok(Self {
             process: None,
             launch,

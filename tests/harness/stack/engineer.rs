@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{Gateway, write};
-use crate::built::program;
+use crate::built::Build;
 use crate::kubectl::Kubectl;
 use crate::netns::Host;
 use crate::process::{Finished, Launch};
@@ -20,6 +20,7 @@ pub struct Engineer {
     netns: PathBuf,
     /// What chooses the authenticator, for `adit` and for the plugin that kubectl starts.
     authenticator: Vec<(&'static str, String)>,
+    build: Build,
 }
 
 impl Engineer {
@@ -28,6 +29,14 @@ impl Engineer {
     /// # Errors
     /// When its folder cannot be made.
     pub fn new(name: &str, host: &Host) -> Result<Self> {
+        Self::of_build(&Build::default(), name, host)
+    }
+
+    /// A machine with the programs of this build.
+    ///
+    /// # Errors
+    /// As [`Engineer::new`].
+    pub fn of_build(build: &Build, name: &str, host: &Host) -> Result<Self> {
         use std::os::unix::fs::PermissionsExt;
         let label: String = name
             .chars()
@@ -39,9 +48,8 @@ impl Engineer {
             std::fs::create_dir(&path)?;
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o700))?;
         }
-        let launch = host
-            .netns()
-            .launch(program("adit")?)
+        let launch = build
+            .launch(host, "adit", &label)?
             .env("HOME", &folder)
             .env("XDG_STATE_HOME", folder.join("state"))
             .env("XDG_RUNTIME_DIR", folder.join("run"))
@@ -51,6 +59,7 @@ impl Engineer {
             folder,
             netns: host.netns().path().to_owned(),
             authenticator: Vec::new(),
+            build: build.clone(),
         };
         Ok(made.with_authenticator(vec![("ADIT_AUTHENTICATOR", "software".to_owned())]))
     }
@@ -204,6 +213,12 @@ impl Engineer {
     #[must_use]
     pub fn agent_log(&self) -> String {
         std::fs::read_to_string(self.folder.join("run/adit/agent.log")).unwrap_or_default()
+    }
+
+    /// The build of its programs.
+    #[must_use]
+    pub fn build(&self) -> &Build {
+        &self.build
     }
 
     /// Where its state lies.

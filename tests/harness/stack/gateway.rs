@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 use super::{BOUND, write};
-use crate::built::program;
+use crate::built::Build;
 use crate::netns::Host;
 use crate::process::{Launch, Process};
 use crate::scratch::scratch;
@@ -21,6 +21,8 @@ pub struct GatewayOptions {
     pub extra: String,
     /// Whether the software authenticator is accepted.
     pub software: bool,
+    /// Which build runs.
+    pub build: Build,
 }
 
 impl Default for GatewayOptions {
@@ -28,6 +30,7 @@ impl Default for GatewayOptions {
         Self {
             extra: String::new(),
             software: true,
+            build: Build::default(),
         }
     }
 }
@@ -66,7 +69,7 @@ impl Gateway {
                 options.extra,
             ),
         )?;
-        let launch = host.netns().launch(program("adit-gateway")?);
+        let launch = options.build.launch(host, "adit-gateway", "gateway")?;
         let invitation = launch
             .clone()
             .args(["init", "--config"])
