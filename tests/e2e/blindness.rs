@@ -155,7 +155,7 @@ fn relay_names_no_crate_of_tls() {
             let first = path.split("::").next().unwrap();
             let allowed = |it: &&str| path == **it || path.starts_with(&format!("{it}::"));
             assert!(
-                own.contains(&first) || RELAY_MAY_NAME.iter().any(|it| allowed(&it)),
+                own.contains(&first) || RELAY_MAY_NAME.iter().any(allowed),
                 "{} uses {path}",
                 file.display()
             );

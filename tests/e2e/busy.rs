@@ -75,6 +75,11 @@ impl Stage {
         })
     }
 
+    /// The value, or the end of the test with what all parts wrote.
+    pub(crate) fn shown<T>(&self, result: Result<T>) -> T {
+        result.with_context(|| self.logs()).unwrap()
+    }
+
     /// What all parts wrote, for a message.
     pub(crate) fn logs(&self) -> String {
         format!(
