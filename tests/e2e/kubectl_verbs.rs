@@ -42,8 +42,9 @@ const fn fails(args: &'static str, says: &'static str) -> Row {
 const ONE: &str =
     "{apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {key: \"1\", big: \"\"}}";
 const TWO: &str = "{apiVersion: v1, kind: ConfigMap, metadata: {name: one}, data: {key: \"2\"}}";
+/// Waits for ever: no node has the label.
 const POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: pod, labels: {app: pod}}, \
-    spec: {containers: [{name: main, image: localhost/none, imagePullPolicy: Never}]}}";
+    spec: {nodeSelector: {kept: pending}, containers: [{name: main, image: localhost/none, imagePullPolicy: Never}]}}";
 
 /// In this order.
 const TABLE: [Row; 40] = [
@@ -121,7 +122,7 @@ const TABLE: [Row; 40] = [
     ),
     row("describe deployment web", "ScalingReplicaSet"),
     reads("apply -f -", POD, "pod/pod created"),
-    // There is no node: the API server has an empty log. That it was asked is seen in its audit log.
+    // A pod without a node: the API server has an empty log. That it was asked is seen in its audit log.
     row("logs pod", ""),
     // upgrades reach it too: it says that there is no node
     fails("exec pod -- true", NO_NODE),
