@@ -4,36 +4,33 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use adit_harness::cluster::Cluster;
+use adit_harness::cluster::{BUSYBOX, Cluster, Node};
 use adit_harness::kubectl::Kubectl;
 use adit_harness::scratch::scratch;
 
 const BOUND: Duration = Duration::from_secs(30);
 
-fn pod(name: &str, args: &[&str]) -> (&'static Cluster, Kubectl) {
+fn cluster() -> (&'static Cluster, &'static Node, Kubectl) {
     let cluster = Cluster::shared().unwrap();
-    cluster.node().unwrap().run_pod(name, args).unwrap();
-    (cluster, cluster.kubectl().unwrap())
+    (cluster, cluster.node().unwrap(), cluster.kubectl().unwrap())
 }
 
 #[test]
 fn pod_logs_and_reaches_the_api_server() {
-    let (cluster, kubectl) = pod("talker", &["netexec"]);
+    let (_cluster, node, kubectl) = cluster();
+    node.run_server("talker").unwrap();
     let logs = kubectl.ok(&["logs", "talker"]).unwrap();
     assert!(logs.contains("Started HTTP server on port 8080"), "{logs}");
     let connect = "exec talker -- /agnhost connect --timeout=10s 10.96.0.1:443";
     let args: Vec<_> = connect.split(' ').collect();
     kubectl.ok(&args).unwrap();
-    cluster
-        .node()
-        .unwrap()
-        .delete_pod("default", "talker")
-        .unwrap();
+    node.delete_pod("default", "talker").unwrap();
 }
 
 #[test]
 fn exec_keeps_streams_apart_and_carries_the_exit_code() {
-    let (cluster, kubectl) = pod("runner", &["pause"]);
+    let (cluster, node, kubectl) = cluster();
+    node.run_pod("runner", &["pause"]).unwrap();
     let command = [
         "exec",
         "-i",
@@ -59,11 +56,11 @@ fn exec_keeps_streams_apart_and_carries_the_exit_code() {
 
 #[test]
 fn pod_that_ends_has_an_exit_code() {
-    let node = Cluster::shared().unwrap().node().unwrap();
+    let (_cluster, node, _kubectl) = cluster();
     node.apply_pod(&serde_json::json!({
         "metadata": {"name": "short"},
         "spec": {"restartPolicy": "Never", "containers": [
-            {"name": "main", "image": adit_harness::cluster::BUSYBOX, "command": ["sh", "-c", "exit 3"]},
+            {"name": "main", "image": BUSYBOX, "command": ["sh", "-c", "exit 3"]},
         ]},
     }))
     .unwrap();
@@ -72,7 +69,8 @@ fn pod_that_ends_has_an_exit_code() {
 
 #[test]
 fn port_forward_reaches_a_server_in_the_pod() {
-    let (cluster, kubectl) = pod("server", &["netexec"]);
+    let (cluster, node, kubectl) = cluster();
+    node.run_server("server").unwrap();
     let mut forward = kubectl
         .launch(&["port-forward", "pod/server", ":8080"])
         .spawn()
@@ -96,7 +94,8 @@ fn port_forward_reaches_a_server_in_the_pod() {
 
 #[test]
 fn copy_of_twenty_megabytes_comes_back_the_same() {
-    let (_cluster, kubectl) = pod("store", &["pause"]);
+    let (_cluster, node, kubectl) = cluster();
+    node.run_pod("store", &["pause"]).unwrap();
     let folder = scratch().unwrap().folder("copy").unwrap();
     let (there, back) = (folder.join("there"), folder.join("back"));
     let mut bytes = vec![0; 20 << 20];

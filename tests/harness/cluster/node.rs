@@ -89,8 +89,24 @@ impl Node {
         Ok(node)
     }
 
+    /// Runs a pod in namespace `default` that serves HTTP on port 8080 (agnhost's `netexec`: `/hostname`, `/echo`,
+    /// `/clientip` and more), in a container named `main`, and waits until it answers.
+    ///
+    /// # Errors
+    /// When it is refused or not ready in time; with what is known of it.
+    pub fn run_server(&self, name: &str) -> Result<()> {
+        let probe = json!({"httpGet": {"path": "/", "port": 8080}, "periodSeconds": 1});
+        self.apply_pod(&json!({
+            "metadata": {"name": name},
+            "spec": {"containers": [
+                {"name": "main", "image": AGNHOST, "args": ["netexec"], "readinessProbe": probe},
+            ]},
+        }))?;
+        self.wait_ready("default", name)
+    }
+
     /// Runs a pod in namespace `default` whose one container, named `main`, has image [`AGNHOST`] and these arguments
-    /// (`netexec` serves HTTP on port 8080, `pause` only waits), and waits until it is ready.
+    /// (`pause` only waits), and waits until it is ready: its program runs, but may not have written or listened yet.
     ///
     /// # Errors
     /// When it is refused or not ready in time; with what is known of it.
