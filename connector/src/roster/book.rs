@@ -137,28 +137,48 @@ impl Book {
     /// Takes statements in their order. Those that are known already are compared. Blocks on the disk.
     ///
     /// # Errors
-    /// [`BookError`]; nothing of the batch was taken then.
+    /// [`BookError`]; what came before the refused one is kept, so that a revocation counts whatever follows it. Of a
+    /// batch that shows another history nothing is.
     pub fn add(&self, statements: Vec<Statement>) -> Result<Added, BookError> {
         let mut inner = self.inner.lock();
         let mut roster = inner.roster.clone();
         let (mut added, mut new) = (Vec::new(), Vec::new());
+        let mut refused = None;
         for statement in statements {
-            if let Some(appended) = append(&mut roster, &statement, &self.origin)? {
-                added.push(appended);
-                new.push(statement);
+            match append(&mut roster, &statement, &self.origin) {
+                Ok(Some(appended)) => {
+                    added.push(appended);
+                    new.push(statement);
+                }
+                Ok(None) => {}
+                Err(fork @ BookError::Fork { .. }) => return Err(fork),
+                Err(error) => {
+                    refused = Some(error);
+                    break;
+                }
             }
         }
-        if new.is_empty() {
-            return Ok(added);
+        if !new.is_empty() {
+            self.keep(&mut inner, roster, new)?;
         }
+        refused.map_or(Ok(added), Err)
+    }
+
+    /// Writes what is new before it counts.
+    fn keep(
+        &self,
+        inner: &mut Inner,
+        roster: Option<Roster>,
+        mut new: Vec<Statement>,
+    ) -> Result<(), BookError> {
         inner.file.append(&new).map_err(|source| BookError::File {
             path: self.path.clone(),
             source,
         })?;
         inner.roster = roster;
         inner.statements.append(&mut new);
-        self.publish(&mut inner);
-        Ok(added)
+        self.publish(inner);
+        Ok(())
     }
 
     /// Takes the text of a policy. It counts once it is what the roster's newest policy statement names.

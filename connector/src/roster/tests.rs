@@ -56,7 +56,7 @@ fn s3_a_head_of_another_genesis_is_refused() {
 }
 
 #[test]
-fn s1_a_gap_or_an_altered_statement_leaves_the_head_unchanged() {
+fn s1_a_gap_or_an_altered_statement_takes_the_head_no_further() {
     let (mut log, dir) = (log(), tempfile::tempdir().unwrap());
     let book = open(&dir, origin(&log)).unwrap();
     book.add(log.statements.clone()).unwrap();
@@ -65,12 +65,32 @@ fn s1_a_gap_or_an_altered_statement_leaves_the_head_unchanged() {
     log.add_user("b@example.com", &[]);
     let last = log.statements.last().unwrap().clone();
     assert!(matches!(book.add(vec![last]), Err(BookError::Gap { .. })));
+    assert_eq!(book.head(), head);
     let mut altered: Vec<Statement> = log.statements.clone();
     altered.last_mut().unwrap().signature[8] ^= 1;
-    // The one before it is right, and is not taken either.
     assert!(matches!(book.add(altered), Err(BookError::Refused { .. })));
-    assert_eq!(book.head(), head);
-    assert_eq!(book.add(log.statements.clone()).unwrap().len(), 2);
+    // The one before it is right, and is taken.
+    assert_eq!(book.head().number, head.number + 1);
+    assert_eq!(book.add(log.statements.clone()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_revocation_before_a_statement_of_an_unknown_kind_counts_and_is_kept() {
+    let (mut log, dir) = (log(), tempfile::tempdir().unwrap());
+    let anna = log.roster.user_by_name("anna@example.com").unwrap().id;
+    log.revoke(Subject::User(anna));
+    let revoked = log.roster.head();
+    log.add_user("b@example.com", &[]);
+    let mut sent = log.statements.clone();
+    sent.last_mut().unwrap().kind = 0x7fff;
+    let book = open(&dir, origin(&log)).unwrap();
+    assert_eq!(
+        book.add(sent).unwrap_err().reason(),
+        Reason::VersionUnsupported
+    );
+    assert!(book.known().unwrap().roster().active_user(anna).is_none());
+    drop(book);
+    assert_eq!(open(&dir, origin(&log)).unwrap().head(), revoked);
 }
 
 #[test]
