@@ -81,7 +81,7 @@ struct App {
 /// [`AppError`]: nothing was served then.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), AppError> {
     let app = App::new(config)?;
-    app.do_due();
+    app.do_due().await;
     let mut keepers = JoinSet::new();
     for gateway in app.config.gateways.clone() {
         keepers.spawn(app.control.clone().keep(gateway));
@@ -188,13 +188,13 @@ impl App {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
-            self.do_due();
+            self.do_due().await;
         }
     }
 
-    fn do_due(&self) {
+    async fn do_due(&self) {
         self.sessions.sweep();
-        self.sessions.review_aged();
+        self.sessions.review_aged().await;
         if let Err(error) = self.audit.flush() {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "audit events wait to be written");
@@ -223,7 +223,7 @@ impl App {
         let quiet = async {
             while self.sessions.has_streams() {
                 tokio::time::sleep(DRAIN_LOOK).await;
-                self.do_due();
+                self.do_due().await;
             }
         };
         if timeout(DRAIN, quiet).await.is_err() {

@@ -194,6 +194,8 @@ pub fn verify(
     }
     let client_data = sha256(&assertion.client_data_json);
     let message = [assertion.authenticator_data.as_slice(), &client_data].concat();
+    #[cfg(any(test, feature = "testing"))]
+    crate::testing::count_signature();
     key.verify(&message, &assertion.signature)?;
     Ok(VerifiedAssertion {
         credential_id: credential_id.to_vec(),

@@ -4,6 +4,7 @@
 //! its bytes as sent, which the challenge of the assertion commits to.
 
 mod error;
+mod evidence;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -12,14 +13,11 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 pub use error::SignInError;
+pub use evidence::Evidence;
 pub use request::{SignInRequest, challenge};
 
-use crate::assertion;
 use crate::id::{DeviceId, PasskeyId, UserId};
-use crate::key::PublicKey;
-use crate::roster::Roster;
 use crate::time::UnixMillis;
-use crate::wire::identity::SignInEvidence;
 
 /// How far the clocks of gateway and verifier may differ.
 const SKEW: Duration = Duration::from_mins(5);
@@ -103,59 +101,6 @@ impl VerifiedSignIn {
     pub fn sign_count(&self) -> u32 {
         self.sign_count
     }
-}
-
-/// Verifies that `evidence` signs the owner of `device` in on it, by the roster and at `now`.
-///
-/// # Errors
-/// [`SignInError`], by the first rule that does not hold.
-pub fn verify(
-    evidence: &SignInEvidence,
-    roster: &Roster,
-    device: &PublicKey,
-    ceiling: &SignInCeiling,
-    now: UnixMillis,
-) -> Result<VerifiedSignIn, SignInError> {
-    let request = SignInRequest::parse(&evidence.request)?;
-    if request.genesis != roster.genesis() {
-        return Err(SignInError::OtherGenesis);
-    }
-    if request.device_key != *device {
-        return Err(SignInError::OtherDevice);
-    }
-    let device = roster
-        .active_device(&device.fingerprint())
-        .map_err(SignInError::Device)?;
-    if device.owner != request.user_id {
-        return Err(SignInError::NotTheOwner);
-    }
-    let assertion = evidence
-        .assertion
-        .as_ref()
-        .ok_or(SignInError::Malformed("assertion"))?;
-    let passkey = roster
-        .active_passkey(&assertion.credential_id)
-        .filter(|passkey| passkey.owner == request.user_id)
-        .ok_or(SignInError::Passkey)?;
-    let expires = end(&request, ceiling, now)?;
-    let verified = assertion::verify(
-        assertion,
-        &passkey.key,
-        &passkey.credential_id,
-        roster.relying_party(),
-        &challenge(&evidence.request),
-    )
-    .map_err(SignInError::Assertion)?;
-    Ok(VerifiedSignIn {
-        user_id: request.user_id,
-        device_id: device.id,
-        passkey_id: passkey.id,
-        issued: request.issued,
-        expires,
-        source_address: request.source_address,
-        headless: request.headless,
-        sign_count: verified.sign_count(),
-    })
 }
 
 /// When the sign-in ends, if it has begun and not ended.

@@ -11,6 +11,8 @@ mod key;
 mod log;
 mod person;
 
+use std::cell::Cell;
+
 use ring::rand::{SecureRandom, SystemRandom};
 
 pub use ceremony::Ceremony;
@@ -22,6 +24,20 @@ pub use crate::software_authenticator::SoftwareAuthenticator;
 
 /// When the logs of tests begin: 2025-01-01 00:00:00 UTC.
 pub const START: crate::time::UnixMillis = crate::time::UnixMillis(1_735_689_600_000);
+
+thread_local! {
+    static SIGNATURES: Cell<u64> = const { Cell::new(0) };
+}
+
+/// How many signatures of passkeys this thread has verified, right or not.
+#[must_use]
+pub fn signatures_verified() -> u64 {
+    SIGNATURES.get()
+}
+
+pub(crate) fn count_signature() {
+    SIGNATURES.set(SIGNATURES.get() + 1);
+}
 
 /// Random bytes.
 #[must_use]

@@ -12,11 +12,10 @@ use adit_proto::Reason;
 use adit_proto::id::{SessionId, UserId};
 use adit_proto::key::PublicKey;
 use adit_proto::roster::{Device, User};
-use adit_proto::sign_in::{self, SignInCeiling, VerifiedSignIn};
+use adit_proto::sign_in::{Evidence, SignInCeiling, VerifiedSignIn};
 use adit_proto::target::{Name, Target};
 use adit_proto::time::UnixMillis;
 use adit_proto::wire::control::Offer;
-use adit_proto::wire::identity::SignInEvidence;
 
 use super::Refusal;
 use crate::roster::{ActivePolicy, Known};
@@ -53,7 +52,7 @@ pub struct Claim {
     /// From which device.
     pub device: PublicKey,
     /// The sign-in.
-    pub evidence: SignInEvidence,
+    pub evidence: Evidence,
     /// Groups that the gateway says the user has.
     pub groups: Vec<String>,
     /// Groups that the gateway says the user may assume.
@@ -129,7 +128,8 @@ pub fn read(offer: Offer, bounds: &Bounds, now: UnixMillis) -> Result<Claim, Ref
         device: PublicKey::from_spki(&offer.device_key).map_err(|_| malformed("device key"))?,
         evidence: offer
             .evidence
-            .ok_or_else(|| Refusal::new(Reason::EvidenceInvalid, "the offer has no sign-in"))?,
+            .ok_or_else(|| Refusal::new(Reason::EvidenceInvalid, "the offer has no sign-in"))?
+            .into(),
         groups: offer.groups,
         kube_groups: offer.kube_groups,
         tier: facts.tier,
@@ -176,37 +176,11 @@ pub fn decide(
     bounds: &Bounds,
     now: UnixMillis,
 ) -> Result<Verified, Refusal> {
-    let roster = known.roster();
-    let device = roster
-        .active_device(&claim.device.fingerprint())
-        .map_err(|reason| {
-            Refusal::new(reason, "the device key is not an active one of the roster")
-        })?;
-    if device.owner != claim.user {
-        return Err(Refusal::new(
-            Reason::EvidenceInvalid,
-            "the device belongs to somebody else",
-        ));
-    }
-    let user = roster.active_user(claim.user).ok_or_else(|| {
-        Refusal::new(
-            Reason::DeviceRevoked,
-            "the user is not an active one of the roster",
-        )
-    })?;
-    let cluster_key = roster.cluster(&bounds.cluster);
-    if cluster_key.is_none() {
+    let (user, device, sign_in) = signed_in(claim, known, bounds, now)?;
+    if known.roster().cluster(&bounds.cluster).is_none() {
         return Err(Refusal::new(
             Reason::UnknownOrForbidden,
             "this cluster is not in the roster",
-        ));
-    }
-    let sign_in = sign_in::verify(&claim.evidence, roster, &claim.device, &bounds.sign_in, now)
-        .map_err(|error| Refusal::new(error.reason(), error))?;
-    if sign_in.user_id() != claim.user {
-        return Err(Refusal::new(
-            Reason::EvidenceInvalid,
-            "the sign-in is somebody else's",
         ));
     }
     check_groups(claim, user, bounds)?;
@@ -225,6 +199,47 @@ pub fn decide(
         user: facts.user,
         policy_number: policy.number,
     })
+}
+
+/// What of a claim rests on roster and sign-in alone: who its user is, on which device.
+///
+/// # Errors
+/// [`Refusal`] with the first rule that it breaks.
+pub(super) fn signed_in<'a>(
+    claim: &Claim,
+    known: &'a Known,
+    bounds: &Bounds,
+    now: UnixMillis,
+) -> Result<(&'a User, &'a Device, VerifiedSignIn), Refusal> {
+    let roster = known.roster();
+    let device = roster
+        .active_device(&claim.device.fingerprint())
+        .map_err(|reason| {
+            Refusal::new(reason, "the device key is not an active one of the roster")
+        })?;
+    if device.owner != claim.user {
+        return Err(Refusal::new(
+            Reason::EvidenceInvalid,
+            "the device belongs to somebody else",
+        ));
+    }
+    let user = roster.active_user(claim.user).ok_or_else(|| {
+        Refusal::new(
+            Reason::DeviceRevoked,
+            "the user is not an active one of the roster",
+        )
+    })?;
+    let sign_in = claim
+        .evidence
+        .verify(roster, &claim.device, &bounds.sign_in, now)
+        .map_err(|error| Refusal::new(error.reason(), error))?;
+    if sign_in.user_id() != claim.user {
+        return Err(Refusal::new(
+            Reason::EvidenceInvalid,
+            "the sign-in is somebody else's",
+        ));
+    }
+    Ok((user, device, sign_in))
 }
 
 /// The groups come from the roster, and from policy within the ceiling. What the gateway says of them is used for

@@ -7,7 +7,7 @@ use adit_policy::{Decision, Denial, Facts, KubeGroupName};
 use adit_proto::Reason;
 use adit_proto::key::PublicKey;
 use adit_proto::roster::{Cluster, Roster, User};
-use adit_proto::sign_in::{self, SignInCeiling};
+use adit_proto::sign_in::SignInCeiling;
 use adit_proto::target::Target;
 
 use super::{Broker, Denied};
@@ -105,7 +105,8 @@ impl Broker {
             headless_max_age: parts.lives.sign_in,
         };
         let evidence = &who.sign_in.evidence;
-        let verified = sign_in::verify(evidence, &roster, who.device_key, &ceiling, now)
+        let verified = evidence
+            .verify(&roster, who.device_key, &ceiling, now)
             .map_err(|error| Denied::of(error.reason()))?;
         let user = roster
             .user(verified.user_id())

@@ -245,7 +245,7 @@ fn wire_offer(caller: &Caller, plan: &Plan) -> Offer {
         target: session.target.to_string(),
         user_id: session.user.to_string(),
         device_key: caller.key.spki().to_vec(),
-        evidence: Some(plan.sign_in.evidence.clone()),
+        evidence: Some(plan.sign_in.evidence.sent().clone()),
         groups: grounds.user.groups.clone(),
         kube_groups: plan.kube_groups.clone(),
         facts: Some(Facts {

@@ -70,7 +70,7 @@ impl Broker {
             connector: route.route_of(&cluster.key, &session.instance),
         };
         // Where it signed in from, until its connection shows where it is.
-        let Ok(request) = SignInRequest::parse(&sign_in.evidence.request) else {
+        let Ok(request) = SignInRequest::parse(&sign_in.evidence.sent().request) else {
             return Ok(None);
         };
         let source = request.source_address;

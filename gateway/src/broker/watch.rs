@@ -8,6 +8,7 @@ use adit_proto::id::SessionId;
 use adit_proto::wire::control::RouteMoved;
 use adit_proto::wire::control::frame::Message;
 use tokio::sync::mpsc;
+use tokio::task::coop::consume_budget;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::Broker;
@@ -41,6 +42,8 @@ impl Broker {
         let all = self.table.lock().all();
         for live in all {
             self.judge_one(&live).await;
+            // Thousands are not judged without a breath: other things share this task.
+            consume_budget().await;
         }
     }
 

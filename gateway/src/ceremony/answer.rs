@@ -8,7 +8,7 @@ use adit_proto::assertion::{self, CredentialKey, RelyingParty};
 use adit_proto::key::Fingerprint;
 use adit_proto::label::{Hash, sha256};
 use adit_proto::roster::Roster;
-use adit_proto::sign_in::SignInRequest;
+use adit_proto::sign_in::{Evidence, SignInRequest};
 use adit_proto::software_authenticator::SOFTWARE_AAGUID;
 use adit_proto::wire::identity::{Assertion, SignInEvidence};
 use base64::Engine;
@@ -128,10 +128,9 @@ impl Ceremonies {
                 let sent = library.asserted(&detail.state, answer)?;
                 let evidence = SignInEvidence {
                     request: request.clone(),
-                    assertion: Some(sent),
+                    assertion: Some(sent.clone()),
                 };
-                self.judge_sign_in(&evidence, roster.ok_or(CeremonyError::Gone)?)?;
-                let sent = evidence.assertion.ok_or(CeremonyError::Record)?;
+                self.judge_sign_in(&evidence.into(), roster.ok_or(CeremonyError::Gone)?)?;
                 let code = URL_SAFE_NO_PAD.encode(self.entropy.bytes::<32>());
                 let callback = Callback::at(*port).ok_or(CeremonyError::Record)?;
                 let state = state.parse().map_err(|_| CeremonyError::Record)?;
@@ -166,12 +165,9 @@ impl Ceremonies {
         Ok(())
     }
 
-    fn judge_sign_in(
-        &self,
-        evidence: &SignInEvidence,
-        roster: &Roster,
-    ) -> Result<(), CeremonyError> {
-        let stated = SignInRequest::parse(&evidence.request).map_err(|_| CeremonyError::Record)?;
+    fn judge_sign_in(&self, evidence: &Evidence, roster: &Roster) -> Result<(), CeremonyError> {
+        let stated =
+            SignInRequest::parse(&evidence.sent().request).map_err(|_| CeremonyError::Record)?;
         let verified = self.verify(evidence, roster, &stated.device_key, self.now())?;
         let software = roster
             .passkey(verified.passkey_id())

@@ -11,7 +11,7 @@ use adit_proto::id::SignInId;
 use adit_proto::key::PublicKey;
 use adit_proto::label::{Hash, sha256};
 use adit_proto::roster::{Device, Roster};
-use adit_proto::sign_in::{self, SignInCeiling, SignInRequest, VerifiedSignIn};
+use adit_proto::sign_in::{self, Evidence, SignInCeiling, SignInRequest, VerifiedSignIn};
 use adit_proto::time::UnixMillis;
 use adit_proto::wire::identity::{Assertion, SignInEvidence};
 use subtle::ConstantTimeEq;
@@ -167,10 +167,11 @@ impl Ceremonies {
         };
         let stated = SignInRequest::parse(&request).map_err(|_| CeremonyError::Record)?;
         check_code(finish, &code_hash, &stated.pkce_challenge)?;
-        let evidence = SignInEvidence {
+        let evidence: Evidence = SignInEvidence {
             request,
             assertion: Some(Assertion::from(assertion)),
-        };
+        }
+        .into();
         let verified = self.verify(&evidence, roster, &device.key, now)?;
         let sign_in = SignIn {
             id: finish.id,
@@ -199,7 +200,7 @@ impl Ceremonies {
     /// Judges evidence as every connector will.
     pub(super) fn verify(
         &self,
-        evidence: &SignInEvidence,
+        evidence: &Evidence,
         roster: &Roster,
         device: &PublicKey,
         now: UnixMillis,
@@ -208,7 +209,8 @@ impl Ceremonies {
             max_age: self.settings.sign_in,
             headless_max_age: self.settings.sign_in,
         };
-        sign_in::verify(evidence, roster, device, &ceiling, now)
+        evidence
+            .verify(roster, device, &ceiling, now)
             .map_err(|error| CeremonyError::Refused(error.reason()))
     }
 }

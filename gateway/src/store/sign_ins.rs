@@ -1,6 +1,7 @@
 //! Sign-ins: which passkey authorised which device until when, with the evidence as sent.
 
 use adit_proto::id::{DeviceId, PasskeyId, SignInId, UserId};
+use adit_proto::sign_in::Evidence;
 use adit_proto::time::UnixMillis;
 use adit_proto::wire::identity::SignInEvidence;
 use prost::Message;
@@ -21,7 +22,7 @@ pub struct SignIn {
     /// With which passkey.
     pub passkey: PasskeyId,
     /// Request and assertion as sent: the proof that each connector verifies itself.
-    pub evidence: SignInEvidence,
+    pub evidence: Evidence,
     /// When the request was issued.
     pub issued: UnixMillis,
     /// When it ends.
@@ -37,7 +38,7 @@ impl Store {
         const SQL: &str = "INSERT INTO sign_ins \
             (id, user_id, device_id, passkey_id, evidence, issued_ms, expires_ms) \
             VALUES ($1, $2, $3, $4, $5, $6, $7)";
-        let evidence = new.evidence.encode_to_vec();
+        let evidence = new.evidence.sent().encode_to_vec();
         let evidence = blob("evidence", &evidence)?;
         let affected = writing!(self, pool => sqlx::query(SQL)
             .bind(new.id.to_string()).bind(new.user.to_string()).bind(new.device.to_string())
@@ -114,7 +115,7 @@ impl TryFrom<SignInRow> for SignIn {
             user: TABLE.parse("user_id", &row.user_id)?,
             device: TABLE.parse("device_id", &row.device_id)?,
             passkey: TABLE.parse("passkey_id", &row.passkey_id)?,
-            evidence: evidence.map_err(|_| TABLE.corrupt("evidence"))?,
+            evidence: evidence.map_err(|_| TABLE.corrupt("evidence"))?.into(),
             issued: TABLE.time("issued_ms", row.issued_ms)?,
             expires: TABLE.time("expires_ms", row.expires_ms)?,
         })

@@ -222,7 +222,7 @@ impl Rig {
             user: person.user,
             device: person.device_id,
             passkey: person.passkey_id,
-            evidence,
+            evidence: evidence.into(),
             issued: now,
             expires: request.expires,
         };

@@ -5,8 +5,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::Reason;
 use crate::assertion::AssertionError;
+use crate::key::PublicKey;
 use crate::roster::Subject;
-use crate::testing::{Log, Person, TestKey, random};
+use crate::testing::{Log, Person, TestKey, random, signatures_verified};
+use crate::wire::identity::SignInEvidence;
 
 struct World {
     log: Log,
@@ -36,13 +38,8 @@ impl World {
         now: UnixMillis,
     ) -> Result<VerifiedSignIn, SignInError> {
         let ceiling = SignInCeiling::default();
-        verify(
-            evidence,
-            &self.log.roster,
-            self.ann.device.public(),
-            &ceiling,
-            now,
-        )
+        let evidence = Evidence::from(evidence.clone());
+        evidence.verify(&self.log.roster, self.ann.device.public(), &ceiling, now)
     }
 
     fn touched_by(&self, person: &Person, request: &SignInRequest) -> SignInEvidence {
@@ -69,6 +66,50 @@ fn a_right_sign_in_verifies_and_ends_when_it_says() {
     assert_eq!(verified.passkey_id(), world.ann.passkey_id);
     assert_eq!(verified.expires(), request.expires);
     assert_eq!(verified.source_address(), request.source_address);
+}
+
+#[test]
+fn a_signature_is_verified_once_and_what_can_change_each_time() {
+    let mut world = world();
+    let evidence = Evidence::from(world.touched_by(&world.ann, &world.request()));
+    let ceiling = SignInCeiling::default();
+    let device = world.ann.device.public().clone();
+    let before = signatures_verified();
+    let now = world.log.now;
+    let first = evidence
+        .verify(&world.log.roster, &device, &ceiling, now)
+        .unwrap();
+    let copy = evidence.clone();
+    let again = copy.verify(&world.log.roster, &device, &ceiling, now);
+    assert_eq!(again.unwrap().expires(), first.expires());
+    let refusal = |world: &World, device: &PublicKey, now| {
+        evidence
+            .verify(&world.log.roster, device, &ceiling, now)
+            .unwrap_err()
+    };
+    let bobs = world.bob.device.public();
+    assert_eq!(refusal(&world, bobs, now), SignInError::OtherDevice);
+    let ended = first.expires();
+    assert_eq!(refusal(&world, &device, ended), SignInError::Expired);
+    assert_eq!(signatures_verified() - before, 1);
+    world.log.revoke(Subject::Passkey(world.ann.passkey_id));
+    assert_eq!(refusal(&world, &device, now), SignInError::Passkey);
+    world.log.revoke(Subject::Device(world.ann.device_id));
+    let revoked = SignInError::Device(Reason::DeviceRevoked);
+    assert_eq!(refusal(&world, &device, now), revoked);
+}
+
+#[test]
+fn evidence_that_does_not_verify_is_not_remembered() {
+    let world = world();
+    let mut sent = world.touched_by(&world.ann, &world.request());
+    sent.assertion.as_mut().unwrap().signature[8] ^= 1;
+    let evidence = Evidence::from(sent);
+    let (ceiling, device) = (SignInCeiling::default(), world.ann.device.public());
+    for _ in 0..2 {
+        let verified = evidence.verify(&world.log.roster, device, &ceiling, world.log.now);
+        assert!(matches!(verified, Err(SignInError::Assertion(_))));
+    }
 }
 
 #[test]
@@ -159,18 +200,19 @@ fn c14_a_device_outside_the_roster_or_of_another_user_is_refused() {
     let foreign = TestKey::generate();
     let mut request = world.request();
     request.device_key = foreign.public().clone();
-    let evidence = world.touched_by(&world.ann, &request);
+    let evidence = Evidence::from(world.touched_by(&world.ann, &request));
     let ceiling = SignInCeiling::default();
     let (roster, now) = (&world.log.roster, world.log.now);
-    let check = |key: &PublicKey| verify(&evidence, roster, key, &ceiling, now).unwrap_err();
+    let check = |key: &PublicKey| evidence.verify(roster, key, &ceiling, now).unwrap_err();
     assert_eq!(
         check(foreign.public()),
         SignInError::Device(Reason::DeviceUnknown)
     );
     assert_eq!(check(world.ann.device.public()), SignInError::OtherDevice);
     request.device_key = world.bob.device.public().clone();
-    let evidence = world.touched_by(&world.ann, &request);
-    let error = verify(&evidence, roster, world.bob.device.public(), &ceiling, now).unwrap_err();
+    let evidence = Evidence::from(world.touched_by(&world.ann, &request));
+    let bobs = world.bob.device.public();
+    let error = evidence.verify(roster, bobs, &ceiling, now).unwrap_err();
     assert_eq!(error, SignInError::NotTheOwner);
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use adit_proto::roster::Subject;
 use adit_proto::testing::Person;
 use adit_proto::wire::control::Offer;
-use adit_proto::wire::identity::Assertion;
+use adit_proto::wire::identity::{Assertion, SignInEvidence};
 
 use super::*;
 use crate::clock::Clock;

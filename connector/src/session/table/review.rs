@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use adit_proto::Reason;
+use tokio::task::coop::consume_budget;
 
 use super::{Table, admission};
 use crate::roster::Known;
-use crate::session::{Refusal, Session, Standing};
+use crate::session::{Refusal, Session, Standing, offer};
 
 impl Table {
     /// The decision in force for a session. As long as neither roster nor policy has changed it is looked up and not
@@ -54,10 +55,8 @@ impl Table {
         let mut changes = self.parts.book.watch();
         while changes.changed().await.is_ok() {
             changes.mark_unchanged();
-            // Who was revoked goes at once, whatever else is still on its way.
-            if let Ok(known) = self.parts.book.known()
-                && known.awaits_policy()
-            {
+            // Who was revoked goes at once, whatever else is still on its way or takes its time.
+            if let Ok(known) = self.parts.book.known() {
                 self.drop_revoked(&known);
             }
             let Ok(known) = self.parts.book.settled().await else {
@@ -66,21 +65,28 @@ impl Table {
             for session in self.all() {
                 // The refusal has ended the session and is in the audit log.
                 let _ = self.review(&session, &known);
+                // Thousands of decisions are not taken without a breath: this task has other things to do.
+                consume_budget().await;
             }
         }
     }
 
-    /// Ends sessions of devices that are no longer active.
+    /// Ends sessions of devices and passkeys that are no longer active. No policy is asked.
     fn drop_revoked(&self, known: &Known) {
+        let now = self.parts.clock.wall();
         for session in self.all() {
-            if let Err(reason) = known.roster().active_device(&session.device) {
-                self.end(session.id, ended(reason));
+            let claim = session.claim.load();
+            if let Err(refusal) = offer::signed_in(&claim, known, &self.parts.bounds, now) {
+                self.end(session.id, ending(&refusal));
             }
         }
     }
 
     /// Decides sessions with streams whose decision has aged: policy can speak of the time.
-    pub fn review_aged(&self) {
+    ///
+    /// # Cancel safety
+    /// Those that were not reached are decided at their next request, or the next time.
+    pub async fn review_aged(&self) {
         let Ok(known) = self.parts.book.known() else {
             return;
         };
@@ -92,6 +98,7 @@ impl Table {
             let busy = session.streams.load(Ordering::Acquire) > 0;
             if busy && session.standing.load().fresh_until <= now {
                 let _ = self.review(&session, &known);
+                consume_budget().await;
             }
         }
     }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use adit_proto::roster::Subject;
+use adit_proto::testing::signatures_verified;
 use adit_proto::wire::audit::Record;
 use adit_proto::wire::control::Offer;
 use prost::Message;
@@ -99,6 +100,33 @@ async fn a_revocation_ends_the_session_at_once_and_tells_its_streams_why() {
         }
     );
     assert!(world.table.get(session.id()).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_are_decided_anew_without_verifying_a_signature_again() {
+    let mut world = World::new();
+    let mut sessions = Vec::new();
+    for _ in 0..world.table.parts().limit {
+        sessions.push(world.table.offer(world.annas_offer()).await.unwrap());
+    }
+    let decided = world.book.known().unwrap().epoch();
+    world.log.add_user("new@example.com", &[]);
+    let verified = signatures_verified();
+    let anew = async {
+        tokio::task::yield_now().await;
+        world.deliver();
+        let old = |it: &Arc<Session>| it.standing.load().epoch == decided;
+        while sessions.iter().any(old) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        () = world.table.follow_roster() => unreachable!(),
+        () = anew => {}
+    }
+    // The touch of the statement that came.
+    assert_eq!(signatures_verified() - verified, 1);
+    assert!(sessions.iter().all(|it| it.ended().is_none()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,7 +52,7 @@ async fn an_offer_carries_the_evidence_as_sent_and_what_the_decision_rests_on() 
     );
     let opened = opened.unwrap();
     assert_eq!(offer.session_id, opened.session.id.to_string());
-    assert_eq!(offer.evidence.as_ref(), Some(&sign_in.evidence));
+    assert_eq!(offer.evidence.as_ref(), Some(sign_in.evidence.sent()));
     assert_eq!(offer.device_key, scene.person.device.public().spki());
     assert_eq!(offer.groups, ["dev"]);
     assert_eq!(offer.kube_groups, ["view"]);

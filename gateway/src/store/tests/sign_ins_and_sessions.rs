@@ -36,7 +36,8 @@ fn sign_in(fill: u8, issued: UnixMillis, expires: UnixMillis) -> SignIn {
         evidence: SignInEvidence {
             request: vec![fill; 5],
             assertion: None,
-        },
+        }
+        .into(),
         issued,
         expires,
     }
