@@ -16,7 +16,7 @@ fn cluster() -> (&'static Cluster, &'static Node, Kubectl) {
 }
 
 #[test]
-fn pod_logs_and_reaches_the_api_server() {
+fn pod_logs_and_is_proxied_and_reaches_the_api_server() {
     let (_cluster, node, kubectl) = cluster();
     node.run_server("talker").unwrap();
     let logs = kubectl.ok(&["logs", "talker"]).unwrap();
@@ -24,6 +24,12 @@ fn pod_logs_and_reaches_the_api_server() {
     let connect = "exec talker -- /agnhost connect --timeout=10s 10.96.0.1:443";
     let args: Vec<_> = connect.split(' ').collect();
     kubectl.ok(&args).unwrap();
+    let raw = |path: &str| kubectl.ok(&["get", "--raw", path]).unwrap();
+    assert_eq!(
+        raw("/api/v1/namespaces/default/pods/talker:8080/proxy/hostname"),
+        "talker"
+    );
+    assert_eq!(raw("/api/v1/nodes/10.98.0.1/proxy/healthz"), "ok");
     node.delete_pod("default", "talker").unwrap();
 }
 

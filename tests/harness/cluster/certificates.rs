@@ -11,8 +11,9 @@ use rcgen::{
 
 use super::API_PORT;
 
-/// Names under which the API server is addressed.
-const SERVER_NAMES: [&str; 5] = [
+/// Names under which the API server and the kubelet are addressed.
+const SERVER_NAMES: [&str; 6] = [
+    super::node::NAME,
     "127.0.0.1",
     "localhost",
     "10.96.0.1",

@@ -29,8 +29,9 @@ pub const AGNHOST: &str = "localhost/agnhost:2.66.1";
 /// A shell and small tools, `tar` among them.
 pub const BUSYBOX: &str = "localhost/busybox:1.37.0-2";
 
-/// The node's name, and the address under which the API server reaches its kubelet.
-const NAME: &str = "127.0.0.1";
+/// The node's name, and the address under which the API server reaches its kubelet. On a loopback address all but
+/// the proxy of nodes would work: the API server does not proxy to those.
+pub(super) const NAME: &str = "10.98.0.1";
 const MACHINE: &str = include_str!("node/machine.sh");
 /// A start takes 10 s, and several times that when the binaries have to be read from a slow disk on a busy machine.
 const START_BOUND: Duration = Duration::from_mins(3);
@@ -63,6 +64,7 @@ impl Node {
         let kubeconfig = certificates.kubeconfig("kubelet", &user, Some("system:nodes"))?;
         fs::copy(kubeconfig, folder.join("kubeconfig"))?;
         settings::write(&folder, &cgroup, certificates)?;
+        netns.ip(["address", "add", NAME, "dev", "lo"])?;
         reach_api_server(netns)?;
         let scheduler = parts::scheduler(netns, certificates)?.spawn()?;
         let machine = netns
@@ -72,6 +74,7 @@ impl Node {
             .args(["--", "sh", "-c", MACHINE, "machine.sh"])
             .args([&folder, Path::new(&cgroup)])
             .args([binary("images.tar")?, binary("kubelet")?])
+            .arg(NAME)
             .spawn()?;
         let mut node = Self {
             machine,

@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::super::certificates::Certificates;
+use super::NAME;
 
 /// The bridge that all pods are on.
 const BRIDGE: &str = "pods";
@@ -83,7 +84,7 @@ fn kubelet(folder: &Path, cgroup: &str, certificates: &Certificates) -> String {
     format!(
         r#"apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
-address: 127.0.0.1
+address: {NAME}
 readOnlyPort: 0
 authentication:
   anonymous: {{enabled: false}}
