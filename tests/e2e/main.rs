@@ -25,4 +25,5 @@ mod quickstart;
 mod revoked;
 mod revoked_apart;
 mod signed_out;
+mod streams;
 mod vanished;

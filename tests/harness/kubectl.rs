@@ -42,6 +42,15 @@ impl Kubectl {
         Ok(Self { launch })
     }
 
+    /// The same of another version, `kubectl-1.34` for example, with the same kubeconfig and environment.
+    ///
+    /// # Errors
+    /// When it has not been built.
+    pub fn of_program(mut self, name: &str) -> Result<Self> {
+        self.launch = self.launch.program(binary(name)?);
+        Ok(self)
+    }
+
     /// Runs in this network namespace from now on.
     #[must_use]
     pub fn within(self, netns: &Netns) -> Self {

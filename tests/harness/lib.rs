@@ -14,4 +14,5 @@ pub mod postgres;
 pub mod process;
 pub mod scratch;
 pub mod stack;
+pub mod terminal;
 pub mod wait;

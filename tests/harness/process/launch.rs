@@ -47,6 +47,13 @@ impl Launch {
         }
     }
 
+    /// Another program, started in the same way.
+    #[must_use]
+    pub fn program(mut self, program: PathBuf) -> Self {
+        self.program = program;
+        self
+    }
+
     /// Sets the name by which logs and errors call the process.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
@@ -176,6 +183,18 @@ impl Launch {
             folder,
             child,
         })
+    }
+
+    /// The process as the leader of a session of its own, whose terminal its standard input will be.
+    pub(crate) fn on_a_terminal(&self) -> Result<Command> {
+        let scratch = scratch()?;
+        let mut command = Command::new("setsid");
+        command
+            .args(["--ctty", "--wait", "--"])
+            .args(self.words(&scratch.folder(&self.name)?))
+            .envs(&self.env)
+            .env(MARK, scratch.owner());
+        Ok(command)
     }
 
     /// Runs the process to its end.

@@ -24,7 +24,7 @@ fn switch(request: &Request<Incoming>) -> Response<Body> {
     let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
     Response::builder()
         .status(StatusCode::SWITCHING_PROTOCOLS)
-        .header("connection", "Upgrade")
+        .header("connection", "Upgrade, close")
         .header("upgrade", &request.headers()["upgrade"])
         .header(
             "x-asked",

@@ -55,9 +55,16 @@ impl Asked {
 
     /// Makes the connector's 101 the answer to what was asked.
     pub(super) fn answer(self, parts: &mut response::Parts) {
-        if self == Self::ByConnect {
-            parts.status = StatusCode::OK;
-            drop_handshake(&mut parts.headers);
+        match self {
+            // The connector's `Connection` is about its stream, which carries nothing else.
+            Self::ByHeader => {
+                let upgrade = HeaderValue::from_static("Upgrade");
+                parts.headers.insert(CONNECTION, upgrade);
+            }
+            Self::ByConnect => {
+                parts.status = StatusCode::OK;
+                drop_handshake(&mut parts.headers);
+            }
         }
     }
 }

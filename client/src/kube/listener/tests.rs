@@ -229,6 +229,7 @@ async fn k12_after_a_101_raw_bytes_go_both_ways_and_each_way_ends_by_itself() {
         let response = sender.send_request(request.unwrap()).await.unwrap();
         assert_eq!(response.status(), 101);
         assert_eq!(response.headers()["upgrade"], protocol);
+        assert_eq!(response.headers()["connection"], "Upgrade");
         assert_eq!(exchange(response).await, "ping bye");
     }
 }
