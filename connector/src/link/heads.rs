@@ -66,10 +66,10 @@ pub(super) async fn exchange(
     };
     stream.end().body_complete();
     let mut writer = FrameWriter::new(stream, Limit::PARTY);
-    writer
-        .write(&answer)
-        .await
-        .map_err(|_| Reason::RequestMalformed)?;
+    // Who does not read holds no link that waits.
+    let Ok(Ok(())) = timeout(HEADER, writer.write(&answer)).await else {
+        return Err(Reason::RequestMalformed);
+    };
     drop(writer);
     if relation != Relation::Ahead {
         return Ok(());

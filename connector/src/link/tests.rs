@@ -92,11 +92,21 @@ impl Rig {
         }
     }
 
-    async fn connect(&self, key: &TestKey) -> Result<Connection, ConnectionError> {
+    fn client(&self, key: &TestKey) -> quinn::ClientConfig {
         let pin = ServerPin::Key(self.cluster.public_key().fingerprint());
         let tls = tls::client(signer(&self.world, key), Alpn::Link, pin).unwrap();
         let first_id = Arc::new(|| ConnectionId::new(&[0x80; 16]));
-        let config = endpoint::link_client(tls, first_id);
+        endpoint::link_client(tls, first_id)
+    }
+
+    async fn connect(&self, key: &TestKey) -> Result<Connection, ConnectionError> {
+        self.connect_with(self.client(key)).await
+    }
+
+    async fn connect_with(
+        &self,
+        config: quinn::ClientConfig,
+    ) -> Result<Connection, ConnectionError> {
         let client = Endpoint::client(loopback()).unwrap();
         client
             .connect_with(config, self.address, SERVER_NAME)
@@ -291,6 +301,21 @@ async fn a_client_that_is_behind_gets_what_it_lacks() {
     let answer = heads(&link, &Head::none()).await.unwrap();
     assert_eq!(answer.statements, rig.world.log.client_view());
     assert_eq!(answer.head.unwrap(), rig.world.log.roster.head().to_wire());
+}
+
+#[tokio::test]
+async fn c11_a_client_that_does_not_read_the_heads_loses_its_link() {
+    let rig = Rig::new().await;
+    let mut narrow = quinn::TransportConfig::default();
+    narrow.stream_receive_window(64_u32.into());
+    let mut config = rig.client(&rig.world.anna.device);
+    config.transport_config(Arc::new(narrow));
+    let link = rig.connect_with(config).await.unwrap();
+    let head = Some(Head::none().to_wire());
+    let _unread = open(&link, "", Kind::Heads(Heads { head })).await;
+    tokio::time::pause();
+    let closed = timeout(2 * HEADER, closed(&link)).await;
+    assert_eq!(closed, Ok(Reason::RequestMalformed));
 }
 
 #[tokio::test]
