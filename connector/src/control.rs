@@ -11,6 +11,7 @@
 mod backoff;
 mod connection;
 mod incoming;
+mod offers;
 mod outgoing;
 
 use std::net::SocketAddr;

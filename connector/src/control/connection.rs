@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use super::Control;
 use super::backoff::Backoff;
 use super::incoming::Incoming;
+use super::offers::OfferRoom;
 use super::outgoing;
 
 /// How long a gateway has to answer a registration.
@@ -172,6 +173,7 @@ impl Control {
             party: party.clone(),
             queue: queue.clone(),
             stored,
+            offers: OfferRoom::default(),
         };
         tokio::select! {
             over = incoming.run(reader) => over,

@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Control;
 use super::connection::Over;
+use super::offers::OfferRoom;
 use super::outgoing;
 use crate::roster::BookError;
 
@@ -28,6 +29,7 @@ pub(super) struct Incoming {
     pub(super) party: Arc<Party>,
     pub(super) queue: mpsc::Sender<Message>,
     pub(super) stored: watch::Sender<u64>,
+    pub(super) offers: OfferRoom,
 }
 
 impl Incoming {
@@ -58,7 +60,7 @@ impl Incoming {
             Message::RosterStatements(statements) => return self.statements(statements).await,
             Message::PolicyText(text) => return self.policy_text(text).await,
             Message::Lease(lease) => self.lease(&lease),
-            Message::Offer(offer) => self.offer(offer),
+            Message::Offer(offer) => return self.offer(offer).await,
             Message::Pair(pair) => self.pair(&pair),
             Message::RouteMoved(moved) => self.route_moved(&moved),
             Message::AuditStored(stored) => {
@@ -131,7 +133,19 @@ impl Incoming {
     }
 
     /// Verified on a task of its own, since it may wait for the roster. No new session while this process drains.
-    fn offer(&self, offer: Offer) {
+    async fn offer(&self, offer: Offer) -> Result<(), Over> {
+        let room = match self.offers.take(&offer) {
+            Ok(room) => room,
+            Err(reason) => {
+                let refused = refused(reason, "too many offers wait at this connector");
+                let answer = OfferAnswer {
+                    session_id: offer.session_id,
+                    answer: Some(refused),
+                };
+                let sent = self.queue.send(Message::OfferAnswer(answer)).await;
+                return sent.map_err(|_| Over::Lost);
+            }
+        };
         let (control, queue) = (self.control.clone(), self.queue.clone());
         let route = self.party.route();
         self.control.tasks.spawn(async move {
@@ -143,7 +157,9 @@ impl Incoming {
             };
             // A connection that is lost meanwhile needs no answer: the next registration names the session.
             let _ = queue.send(Message::OfferAnswer(answer)).await;
+            drop(room);
         });
+        Ok(())
     }
 
     fn pair(&self, pair: &Pair) {
@@ -183,12 +199,6 @@ impl Incoming {
 
 impl Control {
     async fn answer(&self, offer: Offer, route: Option<RouteId>) -> Answer {
-        let refused = |reason: Reason, detail: &str| {
-            Answer::Refused(Refused {
-                reason: reason.as_str().to_owned(),
-                detail: detail.to_owned(),
-            })
-        };
         let (Some(route), false) = (route, self.draining.is_cancelled()) else {
             return refused(Reason::TargetOffline, "the connector is ending");
         };
@@ -210,6 +220,13 @@ impl Control {
             }
         }
     }
+}
+
+fn refused(reason: Reason, detail: &str) -> Answer {
+    Answer::Refused(Refused {
+        reason: reason.as_str().to_owned(),
+        detail: detail.to_owned(),
+    })
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
