@@ -14,6 +14,7 @@ mod refusal;
 mod standing;
 pub mod table;
 
+use std::net::IpAddr;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -116,6 +117,19 @@ impl Session {
         let unused = self.streams.load(Ordering::Acquire) == 0;
         let used = Boot(Duration::from_millis(self.used.load(Ordering::Acquire)));
         (unused && now.since(used) >= life.idle).then_some(Reason::SessionIdle)
+    }
+
+    /// Takes note of where its device is now, if it is at the end of `route`. `false` if it is not.
+    fn moved(&self, route: u64, source: IpAddr) -> bool {
+        // An offer may bring another claim meanwhile, which must not be lost.
+        let before = self.claim.rcu(|claim| {
+            let mut claim = Claim::clone(claim);
+            if claim.device_route == route {
+                claim.source = source;
+            }
+            claim
+        });
+        before.device_route == route
     }
 
     fn touch(&self, now: Boot) {

@@ -109,14 +109,9 @@ impl Table {
             return;
         };
         for session in self.all() {
-            let claim = session.claim.load();
-            if claim.device_route != route {
-                continue;
+            if session.moved(route, source) {
+                let _ = self.review(&session, &known);
             }
-            let mut moved = (**claim).clone();
-            moved.source = source;
-            session.claim.store(Arc::new(moved));
-            let _ = self.review(&session, &known);
         }
     }
 }

@@ -1,3 +1,4 @@
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use adit_proto::roster::Subject;
@@ -7,6 +8,7 @@ use adit_proto::wire::control::Offer;
 use prost::Message;
 
 use super::*;
+use crate::session::offer::Claim;
 use crate::testing::World;
 
 /// Everything in the audit log, the newest last.
@@ -264,6 +266,30 @@ permit(principal, action == Action::"assume", resource == KubeGroup::"view");
         .table
         .route_moved(offer.device_route, "198.51.100.1".parse().unwrap());
     assert!(session.ended().is_some());
+}
+
+#[tokio::test]
+async fn a_route_that_moves_while_an_offer_comes_does_not_undo_the_offer() {
+    let world = World::new();
+    let offer = world.annas_offer();
+    let session = world.table.offer(offer.clone()).await.unwrap();
+    let (moving, offering) = (AtomicBool::new(true), Claim::clone(&session.claim.load()));
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while moving.load(Ordering::Acquire) {
+                session.moved(offer.device_route, "192.0.2.99".parse().unwrap());
+            }
+        });
+        let kept = (0..10_000_u64).all(|number| {
+            let mut claim = offering.clone();
+            claim.policy_number = number;
+            session.claim.store(Arc::new(claim));
+            std::thread::yield_now();
+            session.claim.load().policy_number == number
+        });
+        moving.store(false, Ordering::Release);
+        assert!(kept);
+    });
 }
 
 #[tokio::test(start_paused = true)]
