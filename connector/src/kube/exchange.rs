@@ -193,9 +193,10 @@ async fn forward<E: Ending>(
 ) -> Response<Answer<E>> {
     let target = prepared.request.encode();
     let method = prepared.request.method().clone();
+    let answers = Answers::to(&prepared.request);
     let upstream = &call.kube.upstream;
     let sent = upstream.send(method, &target, prepared.headers, body).await;
-    pass_on(sent, outcome, call.ending)
+    pass_on(sent, answers, outcome, call.ending)
 }
 
 /// Forwards a request that asks for an upgrade. After a 101 its bytes are carried once that was sent to the client.
@@ -207,6 +208,7 @@ async fn upgrade<E: Ending>(
 ) -> Response<Answer<E>> {
     let target = prepared.request.encode();
     let method = prepared.request.method().clone();
+    let answers = Answers::to(&prepared.request);
     let upstream = &call.kube.upstream;
     let sent = upstream
         .upgrade((method, asked), &target, prepared.headers)
@@ -218,20 +220,21 @@ async fn upgrade<E: Ending>(
             answer::switched(headers)
         }
         Ok((Answered::Other(response), slot)) => {
-            pass_on(Ok((response, slot)), outcome, call.ending)
+            pass_on(Ok((response, slot)), answers, outcome, call.ending)
         }
-        Err(error) => pass_on(Err(error), outcome, call.ending),
+        Err(error) => pass_on(Err(error), answers, outcome, call.ending),
     }
 }
 
 /// Passes an answer on, or says why there is none.
 fn pass_on<E: Ending>(
     sent: Result<(Response<UpstreamBody>, OwnedSemaphorePermit), UpstreamError>,
+    answers: Answers,
     mut outcome: Outcome,
     ending: E,
 ) -> Response<Answer<E>> {
     let (response, slot) = match sent {
-        Ok((response, slot)) if is_answer(response.status()) => (response, slot),
+        Ok((response, slot)) if answers.are_for_client(response.status()) => (response, slot),
         Ok((response, _)) => {
             tracing::warn!(
                 http.status = response.status().as_u16(),
@@ -249,10 +252,28 @@ fn pass_on<E: Ending>(
     Response::from_parts(parts, Answer::upstream(body, ending, outcome, slot))
 }
 
-/// 401 concerns the connector's credential, which the client cannot mend, and must not make it try others. A 101 that
-/// was asked for comes another way.
-fn is_answer(status: StatusCode) -> bool {
-    status != StatusCode::UNAUTHORIZED && !status.is_informational()
+/// Who answers a request.
+#[derive(Clone, Copy)]
+enum Answers {
+    ApiServer,
+    /// An application that the API server passes the request on to.
+    Application,
+}
+
+impl Answers {
+    fn to(request: &KubeRequest) -> Self {
+        match request {
+            KubeRequest::Resource(_) | KubeRequest::NonResource(_) => Self::ApiServer,
+            KubeRequest::Proxy(_) => Self::Application,
+        }
+    }
+
+    /// The API server's 401 concerns the connector's credential, which the client cannot mend, and must not make it try
+    /// others; an application's concerns its user. A 101 that was asked for comes another way.
+    fn are_for_client(self, status: StatusCode) -> bool {
+        let of_connector = matches!(self, Self::ApiServer) && status == StatusCode::UNAUTHORIZED;
+        !of_connector && !status.is_informational()
+    }
 }
 
 fn refuse<E: Ending>(status: &KubeStatus, mut outcome: Outcome, ending: &E) -> Response<Answer<E>> {

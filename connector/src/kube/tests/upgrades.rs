@@ -106,6 +106,23 @@ async fn k13_the_api_servers_proxy_is_denied_unless_policy_grants_it() {
 }
 
 #[tokio::test]
+async fn a_proxied_applications_401_is_the_clients_and_asks_for_no_credential() {
+    let grant = r#"permit(principal, action == Action::"proxy", resource);"#;
+    let world = World::with_policy(&format!("{}{grant}", crate::testing::POLICY));
+    let unauthorized = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"app\"\r\nContent-Length: 5\r\n\r\nlogin";
+    let rig = Rig::of(world, unauthorized, "token").await;
+    for request in [
+        format!("GET {POD}/proxy/ HTTP/1.1\r\nHost: adit\r\n\r\n"),
+        web_socket(&format!("{POD}/proxy/")),
+    ] {
+        let got = rig.send(request).await;
+        let passed = got.text.starts_with("HTTP/1.1 401 ") && got.text.ends_with("login");
+        assert!(passed, "{}", got.text);
+        assert!(!got.text.to_lowercase().contains("www-"), "{}", got.text);
+    }
+}
+
+#[tokio::test]
 async fn k14_only_an_exact_101_splices_and_any_other_answer_closes_the_connection() {
     for (answer, code) in [
         (OK, 200),
