@@ -75,7 +75,8 @@ pub fn check(path: &Path) -> Result<(), PrivateFileError> {
 pub fn replace(path: &Path, content: &[u8]) -> Result<(), PrivateFileError> {
     let temporary = beside(path);
     write_new(&temporary, content).map_err(failed("write", &temporary))?;
-    fs::rename(&temporary, path).map_err(failed("replace", path))
+    fs::rename(&temporary, path).map_err(failed("replace", path))?;
+    keep_name(path)
 }
 
 /// Writes `content` to a new file of mode 0600, whole or not at all; `false` if there is one already.
@@ -89,7 +90,7 @@ pub fn create(path: &Path, content: &[u8]) -> Result<bool, PrivateFileError> {
     let linked = fs::hard_link(&temporary, path);
     fs::remove_file(&temporary).map_err(failed("remove", &temporary))?;
     match linked {
-        Ok(()) => Ok(true),
+        Ok(()) => keep_name(path).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
         Err(error) => Err(failed("create", path)(error)),
     }
@@ -125,6 +126,13 @@ fn beside(path: &Path) -> PathBuf {
     let thread = std::thread::current().id();
     name.push(format!(".{}.{thread:?}", std::process::id()));
     path.with_file_name(name)
+}
+
+/// A name is on disk once its directory is.
+fn keep_name(path: &Path) -> Result<(), PrivateFileError> {
+    let directory = path.parent().unwrap_or(path);
+    let opened = File::open(directory).and_then(|directory| directory.sync_all());
+    opened.map_err(failed("keep", path))
 }
 
 fn write_new(path: &Path, content: &[u8]) -> io::Result<()> {
