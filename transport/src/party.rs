@@ -235,15 +235,8 @@ impl Party {
         self.way.pulse().wake_watcher();
     }
 
-    /// Moves to a new socket after a change of network and tells everybody.
-    ///
-    /// # Errors
-    /// When no socket could be opened; the old one stays.
-    pub fn address_changed(&self) -> Result<(), PartyError> {
-        self.move_to(self.way.gateway())
-    }
-
-    /// Moves to another gateway, or another address of the same. The control connection to the old one is lost: dial.
+    /// Moves to a new socket, for the same gateway after a change of network, for another, or another address of the
+    /// same; and tells everybody. The control connection to the old one is lost: dial.
     ///
     /// # Errors
     /// When no socket could be opened; the old one stays.

@@ -178,8 +178,7 @@ impl Connection {
             .header_read_timeout(PATIENCE)
             .max_buf_size(HEAD_MAX)
             .max_headers(HEADERS_MAX)
-            .serve_connection(TokioIo::new(stream), service)
-            .with_upgrades();
+            .serve_connection(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,

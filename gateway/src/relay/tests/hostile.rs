@@ -281,7 +281,7 @@ async fn u5_a_route_moves_only_by_its_own_key_and_only_to_who_answers() {
         "nothing says whether the route exists"
     );
     // A genuine `bind`, captured and sent from elsewhere: it is challenged there at most, and moves nothing.
-    client.party.address_changed().unwrap();
+    client.party.move_to(client.party.gateway()).unwrap();
     let is_bind = |sent: &Vec<u8>| Class::of(sent) == Class::Rebind && sent[22] == 1;
     until("a bind", || tap.recorded().iter().any(is_bind)).await;
     for bind in tap.recorded().iter().filter(|sent| is_bind(sent)) {

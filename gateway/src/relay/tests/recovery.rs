@@ -66,7 +66,7 @@ async fn f19_a_busy_stream_follows_the_client_to_another_socket() {
     let before = client.party.local_addr().unwrap();
     let receiving = async {
         receive(&mut receiver, 0..BEFORE).await;
-        client.party.address_changed().unwrap();
+        client.party.move_to(client.party.gateway()).unwrap();
         receive(&mut receiver, BEFORE..CHUNKS).await;
         expect_end(&mut receiver).await;
     };
