@@ -36,7 +36,7 @@ use crate::audit::Audit;
 use crate::ceremony::{Ceremonies, CeremonyError};
 use crate::clock::{Clock, Entropy};
 use crate::control::{EnrolHandler, Stranger};
-use crate::registry::close;
+use crate::registry::{canonical, close};
 use crate::roster_log::{AppendError, RosterLog, TurnError};
 use crate::store::deployment::Entry;
 use crate::store::{Store, StoreError};
@@ -188,7 +188,7 @@ impl Peer {
         };
         Some(Self {
             key: adit_transport::tls::peer_key(connection)?,
-            source: connection.remote_address(),
+            source: canonical(connection.remote_address()),
             bind: export(BIND)?,
             evidence: export(EVIDENCE)?,
         })

@@ -1,6 +1,7 @@
 //! Who is here: the live control connections, by the route of their process.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -106,6 +107,12 @@ impl Live {
         &self.connection
     }
 
+    /// Where it is. An IPv4 address is one on a socket of both families too: policies, audit and inventory compare.
+    #[must_use]
+    pub fn source(&self) -> SocketAddr {
+        canonical(self.connection.remote_address())
+    }
+
     /// Queues a message. A party whose queue is full is closed: what it missed it gets when it comes back.
     pub fn send(&self, message: Message) {
         if self.frames.try_send(message).is_err() {
@@ -124,6 +131,12 @@ impl Live {
     pub fn close(&self, reason: Reason) {
         close(&self.connection, reason);
     }
+}
+
+/// An address without its mapping into IPv6 (RFC 4291, section 2.5.5.2).
+#[must_use]
+pub fn canonical(address: SocketAddr) -> SocketAddr {
+    (address.ip().to_canonical(), address.port()).into()
 }
 
 /// Ends a connection with the code of a reason and its name.

@@ -89,7 +89,7 @@ pub(super) async fn begin(
         callback: asked.callback.parse().map_err(|error| malformed(&error))?,
         state: asked.state.parse().map_err(|error| malformed(&error))?,
         tab: tab.map_err(|error| malformed(&error))?,
-        source: enrolled.caller().source.ip().to_canonical(),
+        source: enrolled.caller().source.ip(),
     };
     let begun = services
         .ceremonies

@@ -72,7 +72,7 @@ pub(super) async fn begin(
         device: device.key.fingerprint(),
         device_name: device.name.clone(),
         owner: enrolled.user().name.clone(),
-        source_address: enrolled.caller().source.ip().to_canonical().to_string(),
+        source_address: enrolled.caller().source.ip().to_string(),
         passkeys: passkeys.collect(),
         relying_party: roster.relying_party().clone(),
         genesis: roster.genesis(),

@@ -104,7 +104,7 @@ impl Broker {
             )
             .await;
         }
-        let source = live.connection().remote_address().ip();
+        let source = live.source().ip();
         self.table.lock().moved(route, source);
         let peers: HashSet<RouteId> = self
             .table

@@ -14,6 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::Broker;
 use super::judge::Who;
 use super::table::LiveSession;
+use crate::registry::canonical;
 use crate::relay::Moved;
 
 /// How often expiry is looked at. A session ends at most this late here; its connector counts by itself.
@@ -73,12 +74,13 @@ impl Broker {
     }
 
     async fn moved(self: &Arc<Self>, moved: Moved) {
-        let concerned = self.table.lock().moved(moved.route, moved.to.addr.ip());
+        let source = canonical(moved.to.addr).ip();
+        let concerned = self.table.lock().moved(moved.route, source);
         for live in concerned {
             if let Some(connector) = self.parts.registry.by_route(live.pair.connector) {
                 connector.send(Message::RouteMoved(RouteMoved {
                     route: moved.route.bits(),
-                    source_address: moved.to.addr.ip().to_string(),
+                    source_address: source.to_string(),
                 }));
             }
             self.judge_one(&live).await;

@@ -55,7 +55,7 @@ pub(crate) fn caller(live: &Live) -> Option<Caller> {
         key: live.party().key().clone(),
         instance: *live.instance(),
         route: live.route(),
-        source: live.connection().remote_address(),
+        source: live.source(),
         live: live.id(),
     })
 }

@@ -178,7 +178,7 @@ impl Control {
     async fn see(&self, live: &Live, register: &Register) {
         let services = &self.services;
         let facts = serde_json::json!({ "features": register.features }).to_string();
-        let address = live.connection().remote_address().ip().to_string();
+        let address = live.source().ip().to_string();
         let now = services.clock.now();
         // A device stated its facts when it was enrolled; they stay.
         let is_connector = live.party().role() == Role::Connector;

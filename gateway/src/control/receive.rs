@@ -142,7 +142,7 @@ pub(super) async fn note_refusal(control: &Control, live: &Live, subject: &str, 
     let actor = Actor {
         user_id,
         device_id,
-        source_address: live.connection().remote_address().ip().to_string(),
+        source_address: live.source().ip().to_string(),
         ..Actor::default()
     };
     let refusal = Refusal {

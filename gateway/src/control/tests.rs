@@ -5,6 +5,8 @@
     reason = "a test waits for one message and passes over the others"
 )]
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use adit_proto::Reason;
 use adit_proto::roster::Subject;
 use adit_proto::testing::{Log, Person, TestCluster, TestKey};
@@ -21,6 +23,9 @@ use hyper_util::rt::TokioIo;
 use super::messages::{MESSAGES, declared};
 use crate::caller::Role;
 use crate::testing::{Agent, Connector, FakeParty, Rig, patiently};
+
+/// Where the parties of a test are.
+const IPV4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 struct Scene {
     rig: Rig,
@@ -92,6 +97,26 @@ async fn c2_any_message_before_register_closes() {
             assert_eq!(party.closed().await, Reason::RequestMalformed);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_ipv4_address_is_one_on_a_socket_of_both_families() {
+    let mut scene = Scene::new().await;
+    scene.rig = scene.rig.dual_stack().await;
+    let party = scene.registered(Role::Device).await;
+    let live = scene.rig.services.registry.by_route(party.route()).unwrap();
+    assert!(live.connection().remote_address().is_ipv6());
+    assert_eq!(super::caller(&live).unwrap().source.ip(), IPV4);
+    let row = live.party().row();
+    let seen = patiently(async {
+        loop {
+            if let Some(seen) = scene.rig.services.store.seen(row).await.unwrap() {
+                break seen;
+            }
+        }
+    })
+    .await;
+    assert_eq!(seen.source_address, IPV4.to_string());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

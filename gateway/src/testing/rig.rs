@@ -187,6 +187,14 @@ impl Rig {
         Box::pin(Self::run(log, (config, faces), clock, dir)).await
     }
 
+    /// Starts it again on a socket of both families, where it is dialled over IPv4.
+    pub(crate) async fn dual_stack(mut self) -> Self {
+        self.config.listen = "[::]:0".parse().unwrap();
+        let mut rig = self.restart().await;
+        rig.gateway = ([127, 0, 0, 1], rig.gateway.port()).into();
+        rig
+    }
+
     /// Stops it in order.
     pub(crate) async fn stop(mut self) {
         self.shutdown.cancel();
