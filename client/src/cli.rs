@@ -47,9 +47,7 @@ impl Global {
     /// # Errors
     /// When this machine is not enrolled, or it is not clear with which one.
     pub fn chosen_profile(&self) -> Result<ProfileName, Failure> {
-        profile::choose(&self.paths()?, self.profile.as_ref()).map_err(|error| {
-            Failure::new(&error).repaired_by("ask an admin for an invitation and run `adit enrol`")
-        })
+        profile::choose(&self.paths()?, self.profile.as_ref()).map_err(Failure::from)
     }
 
     /// Makes one call to the agent for the chosen profile.
@@ -102,6 +100,9 @@ pub enum Command {
     Admin(Box<command::admin::AdminCommand>),
     /// Send a request to the gateway's API
     Api(command::api::ApiArgs),
+    /// List, choose or remove profiles: one for each gateway
+    #[command(subcommand)]
+    Profile(command::profile::ProfileCommand),
     /// Run, stop or look at the background process
     #[command(subcommand)]
     Agent(command::agent::AgentCommand),
@@ -138,6 +139,7 @@ impl Cli {
             Command::Doctor(args) => args.run(global).await,
             Command::Ping(args) => args.run(global).await,
             Command::Api(args) => args.run(global).await,
+            Command::Profile(profile) => profile.run(global).await,
             Command::Agent(agent) => agent.run(global).await,
             Command::Completions(args) => args.run(),
             Command::Version => command::version::run(global).await,

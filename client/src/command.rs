@@ -14,6 +14,7 @@ pub mod forward;
 pub mod kube;
 pub mod login;
 pub mod ping;
+pub mod profile;
 pub mod services;
 pub mod sessions;
 pub mod status;
@@ -21,6 +22,7 @@ pub mod version;
 pub mod whoami;
 
 mod output;
+mod prompt;
 mod service;
 
 use serde_json::{Value, json};

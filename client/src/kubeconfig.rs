@@ -214,6 +214,17 @@ pub(crate) fn change(
     Ok((text, changes))
 }
 
+/// Removes the entries of a profile from the text of one file.
+pub(crate) fn remove(text: &str, profile: &ProfileName) -> Result<(String, Changes), Unchanged> {
+    let mut document = Document::parse(text)?;
+    let mut changes = Changes::default();
+    for found in entries::of_profile(document.value(), profile) {
+        found.remove(&mut document)?;
+        changes.removed.push(found.name);
+    }
+    Ok((document.finish()?, changes))
+}
+
 /// The clusters of `endpoint`'s profile that a text has contexts of.
 pub(crate) fn present(text: &str, endpoint: &Endpoint) -> Result<Vec<String>, Unchanged> {
     let document = Document::parse(text)?;

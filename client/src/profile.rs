@@ -13,8 +13,14 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
+use crate::exit::Failure;
 use crate::paths::Paths;
 use crate::private_file::{self, PrivateFileError};
+use crate::statement::causes;
+
+mod removal;
+
+pub use removal::Removed;
 
 /// Names the profile that is used when none is given.
 const IN_USE: &str = "profile";
@@ -28,7 +34,7 @@ pub enum ProfileError {
     #[error("this machine is not enrolled with a gateway")]
     None,
     /// There are several and none was chosen.
-    #[error("there are several profiles ({0}) and none is chosen: add --profile NAME")]
+    #[error("there are several profiles ({0}) and none is chosen")]
     Several(String),
     /// There is none of that name.
     #[error("there is no profile {0}")]
@@ -42,6 +48,31 @@ pub enum ProfileError {
     /// A file cannot be used.
     #[error("the files of a profile cannot be used")]
     File(#[from] PrivateFileError),
+}
+
+impl ProfileError {
+    /// What the person can do about it.
+    #[must_use]
+    pub fn repair(&self) -> &'static str {
+        match self {
+            Self::None => "ask an admin for an invitation and run `adit enrol`",
+            Self::Several(_) => {
+                "add --profile NAME, or choose one for good by `adit profile use NAME`"
+            }
+            Self::Unknown(_) => "run `adit profile list` to see which there are",
+            Self::Name => "use the name that `adit profile list` shows",
+            Self::Damaged(..) => {
+                "run `adit profile remove NAME`, ask an admin for an invitation and run `adit enrol`"
+            }
+            Self::File(_) => "repair the files' owner and mode, as the message says",
+        }
+    }
+}
+
+impl From<ProfileError> for Failure {
+    fn from(error: ProfileError) -> Self {
+        Self::new(causes(&error)).repaired_by(error.repair())
+    }
 }
 
 /// The name of a profile: one lower-case DNS label.
@@ -219,9 +250,7 @@ pub fn choose(paths: &Paths, asked: Option<&ProfileName>) -> Result<ProfileName,
             .then(|| name.clone())
             .ok_or_else(|| ProfileError::Unknown(name.clone()));
     }
-    let in_use = private_file::read(&paths.state().join(IN_USE))?
-        .and_then(|bytes| String::from_utf8(bytes).ok()?.trim().parse().ok());
-    if let Some(name) = in_use.filter(known) {
+    if let Some(name) = in_use(paths)?.filter(known) {
         return Ok(name);
     }
     match names.as_slice() {
@@ -232,6 +261,12 @@ pub fn choose(paths: &Paths, asked: Option<&ProfileName>) -> Result<ProfileName,
             Err(ProfileError::Several(names.join(", ")))
         }
     }
+}
+
+/// The profile that was made the default, whether it is still there or not.
+fn in_use(paths: &Paths) -> Result<Option<ProfileName>, ProfileError> {
+    let written = private_file::read(&paths.state().join(IN_USE))?;
+    Ok(written.and_then(|bytes| String::from_utf8(bytes).ok()?.trim().parse().ok()))
 }
 
 /// Makes `name` the profile that is used when none is given.

@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::protocol::{
-    AGENT, AgentStatus, ApiCall, CredentialCall, ForwardCall, PingCall, SeatStatus, SignInCall,
-    StatementsCall, StopCall,
+    AGENT, AgentStatus, ApiCall, CredentialCall, ForwardCall, LeaveCall, PingCall, SeatStatus,
+    SignInCall, StatementsCall, StopCall,
 };
 use super::server::Agent;
 use crate::api::Api;
@@ -33,7 +33,7 @@ impl Call {
     /// Answers the call `name` for `profile`.
     pub(super) async fn answer(self, profile: &str, name: &str) -> Result<Value, Failure> {
         if profile == AGENT {
-            return self.about_the_agent(name);
+            return self.about_the_agent(name).await;
         }
         let profile: ProfileName = profile.parse().map_err(Failure::new)?;
         let seat = self.agent.seat(&profile).await?;
@@ -52,12 +52,16 @@ impl Call {
         }
     }
 
-    fn about_the_agent(&self, name: &str) -> Result<Value, Failure> {
+    async fn about_the_agent(&self, name: &str) -> Result<Value, Failure> {
         match name {
             "status" => json_of(&AgentStatus {
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 pid: std::process::id(),
             }),
+            "leave" => {
+                let asked: LeaveCall = self.read()?;
+                Ok(json!({"ended": self.agent.leave(&asked.profile).await}))
+            }
             "stop" => {
                 let asked: StopCall = self.read()?;
                 if asked.only_idle && !self.agent.is_idle() {

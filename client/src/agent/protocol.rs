@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::browser::Caller;
 use crate::exit::Failure;
+use crate::profile::ProfileName;
 use crate::statement::Proposal;
 
 /// The header of each answer that names the agent's program, by [`identity`].
@@ -145,6 +146,13 @@ pub struct StatementsCall {
     pub proposal: Proposal,
     /// Who proposes and touches.
     pub caller: Caller,
+}
+
+/// `-/leave`: ends the seat of a profile whose files are gone.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct LeaveCall {
+    /// Which.
+    pub profile: ProfileName,
 }
 
 /// `-/stop`: ends the agent.

@@ -70,12 +70,35 @@ impl Agent {
                     old.close().await;
                 }
                 let seat = Arc::new(Seat::new(&paths, &name, profile).await?);
-                seats.lock().insert(name, seat.clone());
-                Ok(seat)
+                let removed = {
+                    let mut seats = seats.lock();
+                    // Looked at under the lock that `leave` takes: a profile that was removed meanwhile gets no seat.
+                    let gone = Profile::load(&paths, &name).err();
+                    if gone.is_none() {
+                        seats.insert(name, seat.clone());
+                    }
+                    gone
+                };
+                match removed {
+                    None => Ok(seat),
+                    Some(error) => {
+                        seat.close().await;
+                        Err(Failure::new(error))
+                    }
+                }
             }
         };
         let started = self.starting.join(name.clone(), begin).await;
         started.unwrap_or_else(|| Err(Failure::new("the profile could not be set to work")))
+    }
+
+    /// Ends the seat of a profile that was removed; `false` if it had none.
+    pub(super) async fn leave(&self, name: &ProfileName) -> bool {
+        let left = self.seats.lock().remove(name);
+        if let Some(seat) = &left {
+            seat.close().await;
+        }
+        left.is_some()
     }
 
     /// Whether nobody uses a session.

@@ -1,6 +1,5 @@
 //! `adit enrol`: gets this machine and a passkey into the roster, signs in, and writes the kubeconfig contexts.
 
-use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use clap::Args;
 use ring::rand::SystemRandom;
 use serde_json::json;
 
+use super::prompt::{ask, confirms};
 use super::{has_terminal, kube, output};
 use crate::agent::client::on_stderr;
 use crate::browser::Caller;
@@ -178,15 +178,6 @@ fn parse(text: &str) -> Result<Invitation, Failure> {
     Invitation::parse(text).map_err(|error| Failure::from(EnrolError::from(error)))
 }
 
-fn ask(question: &str) -> Result<String, Failure> {
-    let mut answer = String::new();
-    // Nobody reads it: then nobody answers either.
-    let _ = write!(std::io::stderr(), "{question}");
-    let read = std::io::stdin().lock().read_line(&mut answer);
-    read.map_err(|error| Failure::new(format!("no answer: {error}")))?;
-    Ok(answer.trim().to_owned())
-}
-
 /// Dials the gateway and goes through the enrolment.
 async fn over_the_network(newcomer: Newcomer, sitter: &Sitter) -> Result<Enrolled, Failure> {
     let invitation = newcomer.invitation.clone();
@@ -262,7 +253,9 @@ async fn finish(
         )),
     }
     if profile::choose(paths, None).is_err() {
-        on_stderr("There are several profiles; add --profile NAME to choose one.");
+        on_stderr(
+            "There are several profiles; add --profile NAME, or choose one for good by `adit profile use NAME`.",
+        );
     }
     Ok(())
 }
@@ -310,7 +303,6 @@ impl Person for Sitter {
         if !has_terminal() {
             return true;
         }
-        let answered = tokio::task::spawn_blocking(|| ask("Is all of this right? [y/N] ")).await;
-        matches!(answered, Ok(Ok(answer)) if answer.eq_ignore_ascii_case("y") || answer.eq_ignore_ascii_case("yes"))
+        confirms("Is all of this right?").await
     }
 }

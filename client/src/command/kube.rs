@@ -38,7 +38,7 @@ impl KubeArgs {
     /// A failure that says what to do; then no file of which it is said was changed.
     pub async fn run(self, global: &Global) -> Result<(), Failure> {
         let paths = global.paths()?;
-        let name = profile::choose(&paths, global.profile.as_ref()).map_err(Failure::new)?;
+        let name = global.chosen_profile()?;
         if self.move_port {
             crate::agent::ask(&paths, &name, "move-listener", Value::Null).await?;
         }
@@ -63,6 +63,11 @@ pub(super) fn say(written: &[Written]) {
     if written.is_empty() {
         on_stderr("There is no cluster that you may use, so no context was written.");
     }
+    say_changes(written);
+}
+
+/// Says what was done to each file.
+pub(super) fn say_changes(written: &[Written]) {
     for Written { file, changes } in written {
         let lists = [
             ("added", &changes.added),
@@ -118,7 +123,7 @@ pub(super) async fn write(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
-fn refused(error: KubeconfigError) -> Failure {
+pub(super) fn refused(error: KubeconfigError) -> Failure {
     let repair = match &error {
         KubeconfigError::Foreign { .. } => {
             "rename that entry, or name another file with --kubeconfig"

@@ -10,7 +10,7 @@ use adit_proto::target::Name;
 
 use super::document::Document;
 use super::entries;
-use super::{Changes, KubeconfigError, Lead, Wanted, change, present};
+use super::{Changes, KubeconfigError, Lead, Unchanged, Wanted, change, present, remove};
 use crate::profile::ProfileName;
 
 /// The mode of a file that is made here.
@@ -94,23 +94,40 @@ impl Files {
             } else {
                 &[]
             };
-            if let Some(changes) = rewrite(file, wanted, missing)? {
-                let file = file.clone();
-                written.push(Written { file, changes });
+            if missing.is_empty() && !file.exists() {
+                continue;
             }
+            let changes = rewrite(file, |text| change(text, wanted, missing))?;
+            written.extend(changes.map(|changes| Written {
+                file: file.clone(),
+                changes,
+            }));
+        }
+        Ok(written)
+    }
+
+    /// Removes the entries that were written for `profile` from all files.
+    ///
+    /// # Errors
+    /// [`KubeconfigError`]; files before the one that it names are changed.
+    pub fn remove(&self, profile: &ProfileName) -> Result<Vec<Written>, KubeconfigError> {
+        let mut written = Vec::new();
+        for file in self.0.iter().filter(|file| file.exists()) {
+            let changes = rewrite(file, |text| remove(text, profile))?;
+            written.extend(changes.map(|changes| Written {
+                file: file.clone(),
+                changes,
+            }));
         }
         Ok(written)
     }
 }
 
+/// Changes one file by `edit`; `None` if there was nothing to do.
 fn rewrite(
     file: &Path,
-    wanted: &Wanted<'_>,
-    missing: &[Name],
+    edit: impl FnOnce(&str) -> Result<(String, Changes), Unchanged>,
 ) -> Result<Option<Changes>, KubeconfigError> {
-    if missing.is_empty() && !file.exists() {
-        return Ok(None);
-    }
     // Where a link leads is replaced, not the link.
     let place = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     if let Some(parent) = place.parent().filter(|it| !it.as_os_str().is_empty()) {
@@ -119,7 +136,7 @@ fn rewrite(
     let _lock = Lock::take(&place)?;
     let before = read(&place)?;
     let text = before.as_deref().unwrap_or_default();
-    let (after, changes) = change(text, wanted, missing).map_err(|why| why.of(file.to_owned()))?;
+    let (after, changes) = edit(text).map_err(|why| why.of(file.to_owned()))?;
     if before.as_deref() != Some(&after) && changes != Changes::default() {
         replace(&place, &after)?;
     }

@@ -131,3 +131,30 @@ async fn a_stream_that_cannot_be_opened_says_why() {
     let long = stream(call(&"x".repeat(20 << 10))).await;
     assert!(long.message.contains("cannot be read"), "{long}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_profile_that_was_removed_is_left_and_does_not_come_back() {
+    use adit_transport::key::PrivateKey;
+    let running = running();
+    let name: ProfileName = "one".parse().unwrap();
+    let profile = Profile {
+        gateway: "127.0.0.1:9".parse().unwrap(),
+        ..profile()
+    };
+    profile.save(&running.paths, &name).unwrap();
+    let key = PrivateKey::generate(&ring::rand::SystemRandom::new()).unwrap();
+    key.store(&crate::profile::key_file(&running.paths, &name))
+        .unwrap();
+    let described = running.call("one", "listener", Value::Null).await.unwrap();
+    let removed = crate::profile::Removed::take(&running.paths, &name).unwrap();
+    let leave = json!({"profile": "one"});
+    let left = running.call(AGENT, "leave", leave.clone()).await.unwrap();
+    assert_eq!(left["ended"], true);
+    removed.erase().unwrap();
+    let port = u16::try_from(described["port"].as_u64().unwrap()).unwrap();
+    let dialled = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
+    assert!(dialled.is_err(), "the local endpoint is closed");
+    assert!(running.call("one", "listener", Value::Null).await.is_err());
+    let again = running.call(AGENT, "leave", leave).await.unwrap();
+    assert_eq!(again["ended"], false);
+}
