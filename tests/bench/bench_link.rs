@@ -1,9 +1,10 @@
 //! What a stream through Adit costs, against raw quinn without a gateway.
 
 use std::net::SocketAddr;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::figure::{Figure, percentile};
 use crate::scene::Scene;
@@ -13,6 +14,7 @@ const ROUNDS: usize = 7;
 const SPAN: Duration = Duration::from_millis(1500);
 const PINGS: usize = 3000;
 const OPENS: usize = 300;
+const STREAMS: usize = 8;
 
 /// `bulk.up`, `bulk.down`, `cpu.gateway_per_gb`.
 pub(crate) fn bulk(scene: &Scene) -> Result<Vec<Figure>> {
@@ -39,6 +41,28 @@ pub(crate) fn bulk(scene: &Scene) -> Result<Vec<Figure>> {
         Figure::against("bulk.down", "MB/s", &down),
         Figure::against("cpu.gateway_per_gb", "s/GB", &gateway),
     ])
+}
+
+/// `bulk.8streams`.
+pub(crate) fn streams(scene: &Scene) -> Result<Vec<Figure>> {
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        let adit = together(scene, scene.through_adit)?;
+        rounds.push((adit, together(scene, scene.through_raw)?));
+    }
+    Ok(vec![Figure::against("bulk.8streams", "MB/s", &rounds)])
+}
+
+/// MB/s of all streams together.
+fn together(scene: &Scene, to: SocketAddr) -> Result<f64> {
+    thread::scope(|scope| {
+        let one = || scope.spawn(|| scene.on_client(|| load::up(to, SPAN)));
+        let all: Vec<_> = (0..STREAMS).map(|_| one()).collect();
+        let rates = all
+            .into_iter()
+            .map(|each| each.join().ok().context("a stream")?);
+        rates.sum()
+    })
 }
 
 /// `rtt.p50`, `rtt.p99`, `stream.open`.

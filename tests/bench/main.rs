@@ -1,11 +1,13 @@
 //! `tests/bench/run [NAME…] [--json FILE]`: figures of Adit, each against a baseline of the same run.
 //!
 //! Groups: `bulk` (`bulk.up`, `bulk.down`, `cpu.gateway_per_gb`), `rtt` (`rtt.p50`, `rtt.p99`, `stream.open`),
-//! `session` (`session.open`, `session.open_new_link`), `kube` (`kube.get_added.p50`, `kube.get_added.p99`) and
-//! `revoke` (`revoke.p99`). All parts are the release binaries, in network namespaces joined by a router; load
+//! `streams` (`bulk.8streams`), `session` (`session.open`, `session.open_new_link`), `kube` (`kube.get_added.p50`,
+//! `kube.get_added.p99`), `rps` (`kube.get_rps`), `kubectl` (`plugin.p50`, `kubectl.40_parallel`) and `revoke`
+//! (`revoke.p99`). All parts are the release binaries, in network namespaces joined by a router; load
 //! generator and services are threads of this program.
 
 mod bench_kube;
+mod bench_kubectl;
 mod bench_link;
 mod bench_revoke;
 mod bench_session;
@@ -27,11 +29,14 @@ use scene::Scene;
 /// A group of figures that are measured together.
 type Group = (&'static str, fn(&Scene) -> Result<Vec<Figure>>);
 
-const GROUPS: [Group; 5] = [
+const GROUPS: [Group; 8] = [
     ("bulk", bench_link::bulk),
+    ("streams", bench_link::streams),
     ("rtt", bench_link::rtt),
     ("session", bench_session::session),
     ("kube", bench_kube::get_added),
+    ("rps", bench_kube::get_rps),
+    ("kubectl", bench_kubectl::kubectl),
     ("revoke", bench_revoke::revoke),
 ];
 
