@@ -17,14 +17,14 @@ mod scene;
 use std::collections::BTreeMap;
 
 /// A table with its cells by row and column.
-struct Table {
+pub(crate) struct Table {
     columns: Vec<&'static str>,
     rows: BTreeMap<&'static str, Vec<&'static str>>,
 }
 
 impl Table {
     /// Reads a text: `#` begins a remark, two spaces or more divide cells, the first line names the columns.
-    fn read(text: &'static str) -> Self {
+    pub(crate) fn read(text: &'static str) -> Self {
         let mut lines = text
             .lines()
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -45,7 +45,7 @@ impl Table {
     }
 
     /// Fails unless each thing that is declared has a row, and each row is about one.
-    fn covers(&self, declared: impl IntoIterator<Item = String>) {
+    pub(crate) fn covers(&self, declared: impl IntoIterator<Item = String>) {
         let mut declared: Vec<_> = declared.into_iter().collect();
         declared.sort_unstable();
         let rows: Vec<_> = self.rows.keys().copied().collect();
@@ -56,7 +56,7 @@ impl Table {
     }
 
     /// Each cell with its row and column, column by column; without those that are no case.
-    fn cells(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    pub(crate) fn cells(&self) -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
         self.columns.iter().enumerate().flat_map(|(at, column)| {
             let cells = self
                 .rows
@@ -69,17 +69,17 @@ impl Table {
 
 /// What came out otherwise than the table says. All of it is shown at once.
 #[derive(Default)]
-struct Differences(Vec<String>);
+pub(crate) struct Differences(Vec<String>);
 
 impl Differences {
-    fn compare(&mut self, (row, column, expected): (&str, &str, &str), seen: &str) {
+    pub(crate) fn compare(&mut self, (row, column, expected): (&str, &str, &str), seen: &str) {
         if expected != seen {
             let difference = format!("{row}, {column}: the table says {expected}, it is {seen}");
             self.0.push(difference);
         }
     }
 
-    fn finish(self) {
+    pub(crate) fn finish(self) {
         assert!(self.0.is_empty(), "\n{}", self.0.join("\n"));
     }
 }

@@ -14,6 +14,7 @@
 
 mod admission;
 mod enrolling;
+pub mod messages;
 mod placing;
 mod stream;
 #[cfg(test)]

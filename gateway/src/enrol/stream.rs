@@ -7,6 +7,7 @@ use prost::Message as _;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::EnrolError;
+use super::messages::{Sender, declared};
 
 /// How much is read at once, in bytes.
 const READ_AHEAD: usize = 4096;
@@ -55,6 +56,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Stream<R, W> {
                 let content = frame.get(PREFIX..).unwrap_or_default();
                 let parsed = Frame::decode(content).map_err(FrameError::Malformed)?;
                 match (parsed.message, parsed.critical) {
+                    (Some(message), _) if declared(&message).from == Sender::Gateway => {
+                        return Err(EnrolError::OutOfTurn);
+                    }
                     (Some(message), _) => return Ok(Received { message, frame }),
                     (None, true) => return Err(EnrolError::Unknown),
                     (None, false) => continue,

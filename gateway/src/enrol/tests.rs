@@ -1,6 +1,7 @@
 //! Enrolments over a pipe, with the software authenticator in the browser's place.
 
 mod client;
+mod denied;
 mod gateway;
 
 use adit_proto::key::Fingerprint;
@@ -224,8 +225,9 @@ async fn flood(store: Store) {
             facts: None,
             client_nonce: vec![0; 32],
         };
-        let refused = gateway.knock(peer.clone(), start).await;
-        assert_eq!(refused.reason, "unknown_or_forbidden");
+        let said = vec![Message::Start(start)];
+        let refused = gateway.says(peer.clone(), said).await;
+        assert_eq!(refused, "unknown_or_forbidden");
     }
     assert_eq!(rows(&gateway.store).await, before);
     assert_eq!(gateway.log.head(), log.roster.head());

@@ -100,7 +100,7 @@ impl Client {
         Self { stop, ..self }
     }
 
-    fn new(person: Person, invitation: &Invitation, log: &Log) -> Self {
+    pub(super) fn new(person: Person, invitation: &Invitation, log: &Log) -> Self {
         let (bind, evidence) = (random(), random());
         let peer = Peer {
             key: person.device.public().clone(),
@@ -183,7 +183,7 @@ impl Client {
         line.ends_with(placed.seal(signature, None)).await
     }
 
-    fn start(&self) -> EnrolStart {
+    pub(super) fn start(&self) -> EnrolStart {
         let key = self.invitation.key();
         let facts = DeviceFacts {
             name: "laptop".into(),

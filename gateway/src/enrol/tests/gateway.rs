@@ -7,7 +7,7 @@ use adit_proto::invitation::Invitation;
 use adit_proto::secret::Secret;
 use adit_proto::statement::hash_of;
 use adit_proto::testing::{Log, random};
-use adit_proto::wire::enrol::{EnrolDone, EnrolRefused, EnrolStart, Frame};
+use adit_proto::wire::enrol::{EnrolDone, Frame};
 use adit_transport::frame::{FrameReader, FrameWriter};
 use prost::Message as _;
 use tokio::time::Instant;
@@ -107,26 +107,28 @@ impl Gateway {
         }
     }
 
-    /// Says one thing and hears why it is refused.
-    pub(super) async fn knock(&self, peer: Peer, start: EnrolStart) -> EnrolRefused {
+    /// Says one thing after the other, each as the answer to what the gateway said, and tells the reason of a refusal.
+    pub(super) async fn says(&self, peer: Peer, messages: Vec<Message>) -> String {
         let (near, far) = tokio::io::duplex(4 << 10);
         let (reader, writer) = tokio::io::split(far);
         let deadline = Instant::now() + STRANGER;
         let serving = self.enrolments.serve_stream(peer, reader, writer, deadline);
-        let knocking = async {
+        let saying = async {
             let (reader, writer) = tokio::io::split(near);
-            let (critical, message) = (false, Some(Message::Start(start)));
             let mut writer = FrameWriter::new(writer, Limit::STRANGER);
-            writer.write(&Frame { critical, message }).await.unwrap();
             let mut reader = FrameReader::new(reader, Limit::PARTY);
-            let answer: Frame = reader.read().await.unwrap().unwrap();
-            match answer.message {
-                Some(Message::Refused(refused)) => refused,
-                other => panic!("{other:?}"),
+            for message in messages {
+                let (critical, message) = (false, Some(message));
+                writer.write(&Frame { critical, message }).await.unwrap();
+                let answer: Frame = reader.read().await.unwrap().unwrap();
+                if let Some(Message::Refused(refused)) = answer.message {
+                    return refused.reason;
+                }
             }
+            "taken".to_owned()
         };
-        let (_, refused) = tokio::join!(serving, knocking);
-        refused
+        let (_, said) = tokio::join!(serving, saying);
+        said
     }
 
     /// Serves a client to the end; what it was refused with is reason and detail.
