@@ -7,46 +7,52 @@ use anyhow::Result;
 
 use super::Scene;
 
-/// A client with the protocol that its streams use.
+/// A client with the protocol that its streams use. All take kubectl's words.
 pub(super) struct Client {
     name: &'static str,
     protocol: &'static str,
     pub(super) kubectl: Kubectl,
+    /// The verbs that it does not have.
+    lacks: &'static [&'static str],
 }
 
 /// A verb and how it is tried, on a pod of its own.
 pub(super) type Verb = (&'static str, fn(&Scene, &Client, &str) -> Result<()>);
 
-/// kubectl of today and of three versions ago, each over both protocols.
+/// kubectl of today and of three versions ago and a program that uses client-go, each over both protocols.
 pub(super) fn clients(scene: &Scene) -> Vec<Client> {
     let newer = scene.ben.kubectl("prod").unwrap();
-    let older = newer.clone().of_program("kubectl-1.34").unwrap();
-    let over_spdy = |kubectl: &Kubectl| {
-        kubectl
+    let of_program = |name| newer.clone().of_program(name).unwrap();
+    let with_both: [(_, _, &[_]); 3] = [
+        ("kubectl 1.37", newer.clone(), &[]),
+        ("kubectl 1.34", of_program("kubectl-1.34"), &[]),
+        ("client-go 0.37", of_program("client-go"), &["cp", "debug"]),
+    ];
+    let mut clients = Vec::new();
+    for (name, kubectl, lacks) in with_both {
+        let over_spdy = kubectl
             .clone()
             .env("KUBECTL_REMOTE_COMMAND_WEBSOCKETS", "false")
-            .env("KUBECTL_PORT_FORWARD_WEBSOCKETS", "false")
-    };
-    let mut clients = Vec::new();
-    for (name, kubectl) in [("kubectl 1.37", newer), ("kubectl 1.34", older)] {
-        for (protocol, kubectl) in [
-            ("WebSocket", kubectl.clone()),
-            ("SPDY/3.1", over_spdy(&kubectl)),
-        ] {
+            .env("KUBECTL_PORT_FORWARD_WEBSOCKETS", "false");
+        for (protocol, kubectl) in [("WebSocket", kubectl), ("SPDY/3.1", over_spdy)] {
             clients.push(Client {
                 name,
                 protocol,
                 kubectl,
+                lacks,
             });
         }
     }
     clients
 }
 
+/// What came of a verb; nothing where the client does not have it.
+type Cell = Option<Result<()>>;
+
 /// What was tried.
 pub(super) struct Table {
     verbs: Vec<&'static str>,
-    rows: Vec<(String, Vec<Result<()>>)>,
+    rows: Vec<(String, Vec<Cell>)>,
 }
 
 /// Tries each verb by each client.
@@ -55,8 +61,11 @@ pub(super) fn tried(scene: &Scene, clients: &[Client], verbs: &[Verb]) -> Table 
     let row = |(index, client): (usize, &Client)| {
         let pod = format!("streams-{index}");
         node.run_server(&pod).unwrap();
-        let cells = verbs.iter().map(|(_, verb)| verb(scene, client, &pod));
-        let cells = cells.collect();
+        let cell = |(name, verb): &Verb| {
+            let has = !client.lacks.contains(name);
+            has.then(|| verb(scene, client, &pod))
+        };
+        let cells = verbs.iter().map(cell).collect();
         node.delete_pod("default", &pod).unwrap();
         (format!("{}, {}", client.name, client.protocol), cells)
     };
@@ -71,13 +80,17 @@ impl fmt::Display for Table {
         writeln!(f, "| client | {} |", self.verbs.join(" | "))?;
         writeln!(f, "|{}", " --- |".repeat(self.verbs.len() + 1))?;
         for (client, cells) in &self.rows {
-            let passed = |cell: &Result<()>| if cell.is_ok() { "yes" } else { "NO" };
+            let passed = |cell: &Cell| match cell {
+                Some(Ok(())) => "yes",
+                Some(Err(_)) => "NO",
+                None => "-",
+            };
             let cells: Vec<_> = cells.iter().map(passed).collect();
             writeln!(f, "| {client} | {} |", cells.join(" | "))?;
         }
         for (client, cells) in &self.rows {
             for (verb, cell) in self.verbs.iter().zip(cells) {
-                if let Err(error) = cell {
+                if let Some(Err(error)) = cell {
                     writeln!(f, "\n{client}, {verb}: {error:#}")?;
                 }
             }

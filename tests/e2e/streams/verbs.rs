@@ -20,11 +20,12 @@ const ECHO: &str = "while read line; do echo got $line; done";
 const FILE: usize = 20 << 20;
 
 /// Each verb that streams.
-pub(super) const ALL: [Verb; 7] = [
+pub(super) const ALL: [Verb; 8] = [
     ("exec", exec),
     ("exec on a terminal", terminal),
     ("attach", attach),
     ("logs -f", logs),
+    ("watch", watch),
     ("port-forward", port_forward),
     ("cp", cp),
     ("debug", debug),
@@ -91,6 +92,20 @@ fn logs(_: &Scene, client: &Client, pod: &str) -> Result<()> {
     client.kubectl.ok(&["exec", pod, "--", "sh", "-c", line])?;
     following.until_line("later", BOUND)?;
     following.kill()
+}
+
+/// What is there, and what comes while somebody watches.
+fn watch(scene: &Scene, client: &Client, pod: &str) -> Result<()> {
+    let words = ["get", "configmaps", "--watch", "-o", "name"];
+    let mut watching = client.kubectl.launch(&words).spawn()?;
+    watching.until_line("configmap/kube-root-ca.crt", BOUND)?;
+    let name = format!("of-{pod}");
+    let admin = scene.cluster.kubectl()?;
+    admin.ok(&["create", "configmap", &name])?;
+    watching.until_line(&format!("configmap/{name}"), BOUND)?;
+    watching.kill()?;
+    admin.ok(&["delete", "configmap", &name])?;
+    Ok(())
 }
 
 /// A server in the pod, twice on one command.
