@@ -22,7 +22,7 @@ use crate::config::Config;
 use crate::control::{Control, Presentation};
 use crate::health::{Beat, HealthError, Heart};
 use crate::kube::{self, CredentialsError, Kube};
-use crate::link::Links;
+use crate::link::{Held, Links};
 use crate::random::{self, NoRandomness};
 use crate::roster::{Book, BookError, Origin};
 use crate::service::Services;
@@ -115,12 +115,7 @@ impl App {
         let book = Arc::new(Book::open(&config.state_dir, origin)?);
         let instance = random::bytes()?;
         let audit = Audit::open(&audit_options(&config, instance), clock.clone())?;
-        if !config.survives_restart {
-            tracing::warn!(
-                "the state directory does not outlive this process: with it go audit records that no gateway stored \
-                 yet, and the roster goes back to the configured head"
-            );
-        }
+        tell_what_is_lost(&config);
         let (lease, tasks) = (Arc::new(Lease::default()), TaskTracker::new());
         let draining = CancellationToken::new();
         let sessions = Arc::new(Table::new(Parts {
@@ -138,6 +133,7 @@ impl App {
             kube,
             services: Services::new(&config.services, audit.clone(), clock.clone()),
             audit: audit.clone(),
+            held: Held::default(),
             tasks: tasks.clone(),
             draining: draining.clone(),
         });
@@ -243,6 +239,15 @@ impl App {
             tracing::error!(error, "the last audit events were not written");
         }
         tracing::info!("the connector has ended");
+    }
+}
+
+fn tell_what_is_lost(config: &Config) {
+    if !config.survives_restart {
+        tracing::warn!(
+            "the state directory does not outlive this process: with it go audit records that no gateway stored \
+             yet, and the roster goes back to the configured head"
+        );
     }
 }
 

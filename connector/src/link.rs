@@ -8,6 +8,7 @@
 //! streams are reset with the reason's code; when the device is revoked, the link is closed with it.
 
 mod heads;
+mod held;
 mod stream;
 
 use std::sync::Arc;
@@ -31,6 +32,8 @@ use crate::roster::Book;
 use crate::service::Services;
 use crate::session::Table;
 
+pub use held::Held;
+
 /// How long a client has for its first stream, and for the header of each.
 const HEADER: Duration = Duration::from_secs(10);
 
@@ -47,6 +50,8 @@ pub struct Links {
     pub services: Services,
     /// The audit log.
     pub audit: Audit,
+    /// How many links each device has.
+    pub held: Held,
     /// Owns the task of each link and of each stream.
     pub tasks: TaskTracker,
     /// No link is accepted any more.
@@ -104,6 +109,7 @@ impl Links {
             connection,
             device: key.fingerprint(),
         });
+        let _place = self.held.place(link.device, &link.connection);
         let reason = match self.greet(&link).await {
             Ok(()) => self.clone().serve(&link).await,
             Err(reason) => Some(reason),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use adit_proto::frame::Limit;
 use adit_proto::roster::Subject;
 use adit_proto::statement::Head;
-use adit_proto::testing::{Person, TestKey};
+use adit_proto::testing::{Person, TestKey, random};
 use adit_proto::wire::audit::record::Event;
 use adit_proto::wire::audit::{Record, Refusal};
 use adit_proto::wire::link::stream_header::Kind;
@@ -67,6 +67,7 @@ impl Rig {
             kube: None,
             services,
             audit: world.audit.clone(),
+            held: Held::default(),
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
         });
@@ -95,7 +96,11 @@ impl Rig {
     fn client(&self, key: &TestKey) -> quinn::ClientConfig {
         let pin = ServerPin::Key(self.cluster.public_key().fingerprint());
         let tls = tls::client(signer(&self.world, key), Alpn::Link, pin).unwrap();
-        let first_id = Arc::new(|| ConnectionId::new(&[0x80; 16]));
+        let first_id = Arc::new(|| {
+            let mut id: [u8; 16] = random();
+            id[0] |= 0x80;
+            ConnectionId::new(&id)
+        });
         endpoint::link_client(tls, first_id)
     }
 
@@ -283,6 +288,23 @@ async fn a_device_revoked_before_its_link_is_served_loses_it_too() {
     // The link may be closed before the answer has come.
     heads(&link, &rig.world.log.roster.head()).await;
     assert_eq!(closed(&link).await, Reason::DeviceRevoked);
+}
+
+#[tokio::test]
+async fn c11_a_device_with_too_many_links_loses_its_oldest_and_no_other_device_does() {
+    let mut rig = Rig::new().await;
+    let bert = rig.world.log.add_person("bert@example.com", &["devs"]);
+    rig.world.deliver();
+    let berts = rig.connect(&bert.device).await.unwrap();
+    heads(&berts, &rig.world.log.roster.head()).await.unwrap();
+    let oldest = rig.annas_link().await;
+    let mut links = Vec::new();
+    for _ in 0..8 {
+        links.push(rig.annas_link().await);
+    }
+    assert_eq!(closed(&oldest).await, Reason::LimitReached);
+    links.push(berts);
+    assert!(links.iter().all(|link| link.close_reason().is_none()));
 }
 
 #[tokio::test]
