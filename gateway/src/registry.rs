@@ -13,11 +13,15 @@ use adit_transport::cid::RouteId;
 use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
-use crate::caller::{Identity, Party};
+use crate::caller::{Identity, Party, Role};
 
 /// Frames that wait for a party to read. A party that reads slower than this is closed, and gets everything anew when
 /// it comes back: 256 is a burst of offers, far more than an agent has sessions.
 pub const FRAMES: usize = 256;
+
+/// Control connections of one device key at most: its processes, of which an agent is one. The replicas of a connector
+/// share their cluster's key, and are as many as the cluster wants.
+const OF_DEVICE: usize = 8;
 
 /// A control connection of this process. Never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -144,6 +148,20 @@ pub fn close(connection: &quinn::Connection, reason: Reason) {
     connection.close(reason.code().into(), reason.as_str().as_bytes());
 }
 
+/// The oldest connection of a device that has more than it may.
+fn surplus(by_route: &HashMap<RouteId, Arc<Live>>, party: &Party) -> Option<Arc<Live>> {
+    if party.role() != Role::Device {
+        return None;
+    }
+    let of_device = || {
+        by_route
+            .values()
+            .filter(|live| live.party.key() == party.key())
+    };
+    let oldest = of_device().min_by_key(|live| live.id.0);
+    oldest.filter(|_| of_device().count() > OF_DEVICE).cloned()
+}
+
 /// The live parties.
 #[derive(Debug, Default)]
 pub struct Registry {
@@ -152,7 +170,8 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Adds a party, and returns what is to be written to it. An older connection of the same process is closed.
+    /// Adds a party, and returns what is to be written to it. An older connection of the same process is closed, and
+    /// the oldest one of a device that has too many.
     pub fn add(&self, new: NewLive) -> (Arc<Live>, mpsc::Receiver<Message>) {
         let (frames, queued) = mpsc::channel(FRAMES);
         let live = Arc::new(Live {
@@ -164,9 +183,15 @@ impl Registry {
             frames,
             connection: new.connection,
         });
-        let before = self.by_route.write().insert(live.route, Arc::clone(&live));
+        let mut by_route = self.by_route.write();
+        let before = by_route.insert(live.route, Arc::clone(&live));
+        let surplus = surplus(&by_route, live.party());
+        drop(by_route);
         if let Some(before) = before {
             before.close(Reason::GatewayUnreachable);
+        }
+        if let Some(oldest) = surplus {
+            oldest.close(Reason::LimitReached);
         }
         (live, queued)
     }

@@ -319,6 +319,22 @@ async fn a_device_gets_the_clients_view_and_no_policy() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c11_a_device_with_too_many_connections_loses_its_oldest_and_a_cluster_does_not() {
+    let scene = Scene::new().await;
+    let connector = scene.registered(Role::Connector).await;
+    let oldest = scene.registered(Role::Device).await;
+    let mut others = Vec::new();
+    for _ in 0..8 {
+        others.push(scene.registered(Role::Device).await);
+        others.push(scene.registered(Role::Connector).await);
+    }
+    assert_eq!(oldest.closed().await, Reason::LimitReached);
+    others.push(connector);
+    let open = |party: &FakeParty| party.connection.close_reason().is_none();
+    assert!(others.iter().all(open));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn c11_a_party_that_does_not_read_is_closed_and_gets_everything_anew() {
     let scene = Scene::new().await;
     let party = scene.registered(Role::Connector).await;
