@@ -10,7 +10,6 @@
 //! batches and their ECN whole. It is never shown a key: what a link carries cannot be read here.
 
 mod counters;
-mod limit;
 mod moving;
 mod socket;
 mod table;
@@ -18,15 +17,16 @@ mod table;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use adit_transport::cid::{RouteId, RouteSecret};
+use adit_transport::limit::{Limits, Rate};
 use adit_transport::rebind::BindKey;
 use adit_transport::way::Socket;
 use tokio::sync::mpsc;
 
 use counters::RelayCounters;
 pub use counters::RelayCounts;
-use limit::SourceLimits;
 use moving::Moves;
 pub use socket::RelaySocket;
 use table::Table;
@@ -34,6 +34,14 @@ pub use table::{Admission, Registration};
 
 /// How many moves wait for the broker at most. While it is full no route moves; parties ask again within a second.
 const MOVES: usize = 1024;
+
+/// How many stateless resets and challenges a source without a connection may ask for: 16 a second. quinn's own limit on
+/// resets is one for the whole endpoint, which would make ten thousand parties wait in line after a restart. Neither
+/// answer is longer than its question, so this bounds work and noise, not amplification.
+const ANSWERS: Rate = Rate {
+    burst: 32,
+    each: Duration::from_micros(62_500),
+};
 
 /// Where a party is, and which of the gateway's own addresses it talks to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +78,7 @@ pub struct Relay {
     socket: Arc<Socket>,
     table: Table,
     moves: Moves,
-    limits: SourceLimits,
+    limits: Limits<SocketAddr>,
     counters: RelayCounters,
 }
 
@@ -92,7 +100,7 @@ impl Relay {
             socket,
             table: Table::default(),
             moves: Moves::new(secret.rebind_key(), tell),
-            limits: SourceLimits::default(),
+            limits: Limits::new(ANSWERS),
             counters: RelayCounters::default(),
         });
         let under_endpoint = Arc::new(RelaySocket::new(relay.clone()));

@@ -9,6 +9,7 @@ pub mod door;
 pub mod endpoint;
 pub mod frame;
 pub mod key;
+pub mod limit;
 pub mod party;
 pub mod rebind;
 pub mod resolve;
