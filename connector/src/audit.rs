@@ -14,6 +14,7 @@
 
 pub mod event;
 mod open;
+mod refusals;
 mod segment;
 mod spool;
 mod sync;
@@ -22,6 +23,8 @@ pub mod upload;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use adit_proto::key::Fingerprint;
+use adit_proto::wire::audit::Actor;
 use adit_proto::wire::audit::record::Event;
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -29,6 +32,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 
 pub use open::OpenError;
+use refusals::Refusals;
 pub use segment::BrokenChain;
 use spool::Spool;
 use sync::Syncer;
@@ -77,6 +81,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     syncer: Syncer,
     written: watch::Sender<u64>,
+    refusals: Refusals,
 }
 
 impl Audit {
@@ -94,6 +99,7 @@ impl Audit {
                 clock,
                 syncer,
                 written,
+                refusals: Refusals::default(),
             }),
         };
         audit
@@ -112,6 +118,13 @@ impl Audit {
                 error = &error as &dyn std::error::Error,
                 "an audit event was not recorded"
             );
+        }
+    }
+
+    /// Notes what a device was refused, as long as that is not too often; else it is counted, and the count is noted.
+    pub fn note_refusal(&self, device: Fingerprint, actor: &Actor, event: Event) {
+        if self.shared.refusals.take(device, actor).is_some() {
+            self.note(event);
         }
     }
 
@@ -143,6 +156,9 @@ impl Audit {
     /// # Errors
     /// [`AuditError`]; what was noted waits for the next attempt.
     pub fn flush(&self) -> Result<(), AuditError> {
+        for left_out in self.shared.refusals.left_out() {
+            self.note(left_out);
+        }
         let seq = self.shared.spool.lock().flush()?;
         self.shared.written.send_if_modified(|written| {
             let newer = *written < seq;

@@ -165,8 +165,8 @@ impl Links {
             actor.device_id = device.id.to_string();
             actor.user_id = device.owner.to_string();
         }
-        self.audit
-            .note(event::refusal(actor, subject, reason, detail));
+        let refused = event::refusal(actor.clone(), subject, reason, detail);
+        self.audit.note_refusal(link.device, &actor, refused);
     }
 }
 

@@ -78,7 +78,9 @@ pub(super) async fn exchange<E: Ending>(
         Ok(prepared) => prepared,
         Err(status) => {
             status.reason().as_str().clone_into(&mut intent.reason);
-            kube.audit.note(Event::RequestIntent(intent));
+            let refused = Event::RequestIntent(intent);
+            kube.audit
+                .note_refusal(session.device(), &session.actor(), refused);
             return answer::status(&status, &call.ending);
         }
     };

@@ -239,6 +239,28 @@ async fn a_session_of_another_device_is_refused() {
     }
 }
 
+#[tokio::test]
+async fn c11_refusals_without_end_are_counted_and_do_not_fill_the_audit_log() {
+    let rig = Rig::new().await;
+    let link = rig.annas_link().await;
+    for _ in 0..300 {
+        let (_send, mut recv) = open(&link, "nonsense", Kind::Tcp(Tcp {})).await;
+        reset(&mut recv).await;
+    }
+    let (counts, each): (Vec<_>, Vec<_>) = refusals(&rig.world)
+        .into_iter()
+        .partition(|refusal| refusal.reason == Reason::RateLimited.as_str());
+    assert!(each.len() < 200, "{}", each.len());
+    let counted = |refusal: &Refusal| {
+        let actor = refusal.actor.as_ref().unwrap();
+        assert_eq!(actor.device_id, rig.world.anna.device_id.to_string());
+        let count = refusal.detail.split(' ').next().unwrap();
+        count.parse::<usize>().unwrap()
+    };
+    let left_out: usize = counts.iter().map(counted).sum();
+    assert_eq!(each.len() + left_out, 300);
+}
+
 /// What was refused on links, as the audit log has it.
 fn refusals(world: &World) -> Vec<Refusal> {
     world.audit.flush().unwrap();
