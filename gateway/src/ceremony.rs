@@ -29,7 +29,9 @@ use std::time::Duration;
 
 use adit_proto::Reason;
 use adit_proto::assertion::AssertionError;
+use adit_proto::key::Fingerprint;
 use adit_proto::time::UnixMillis;
+use adit_transport::limit::{Limits, Rate};
 use tokio::sync::watch;
 
 pub use answer::Registered;
@@ -84,6 +86,9 @@ pub enum CeremonyError {
     /// The one-time code or the PKCE verifier is wrong, or of another device.
     #[error("the one-time code does not belong to this sign-in")]
     Code,
+    /// The device has begun too many.
+    #[error("this device has begun too many sign-ins and touches; wait a few seconds")]
+    TooMany,
     /// Whoever asked does not go on.
     #[error("the terminal did not go on; it says why")]
     Abandoned,
@@ -111,11 +116,18 @@ impl CeremonyError {
             | Self::Code
             | Self::Abandoned
             | Self::Webauthn(_) => Reason::EvidenceInvalid,
+            Self::TooMany => Reason::RateLimited,
             Self::Refused(reason) => *reason,
             Self::Record | Self::Store(_) => Reason::GatewayUnreachable,
         }
     }
 }
+
+/// Ceremonies that a device key may begin: each is a row of the store, and one is what a person has before himself.
+const BEGUN: Rate = Rate {
+    burst: 32,
+    each: Duration::from_secs(2),
+};
 
 /// The gateway's ceremonies.
 #[derive(Debug)]
@@ -124,6 +136,8 @@ pub struct Ceremonies {
     clock: Clock,
     entropy: Entropy,
     settings: Settings,
+    /// What each device key has begun.
+    begun: Limits<Fingerprint>,
     /// Counts what was settled by this process, so that waiters look at once.
     settled: watch::Sender<u64>,
 }
@@ -138,6 +152,7 @@ impl Ceremonies {
             clock,
             entropy,
             settings,
+            begun: Limits::new(BEGUN),
             settled,
         }
     }

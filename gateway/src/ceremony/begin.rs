@@ -6,6 +6,8 @@ use adit_proto::assertion::RelyingParty;
 use adit_proto::key::Fingerprint;
 use adit_proto::label::Hash;
 use adit_proto::time::UnixMillis;
+use adit_transport::limit::WithinLimit;
+use tokio::time::Instant;
 
 use super::id::matching_code;
 use super::record::{Detail, Shown, Subject};
@@ -106,6 +108,10 @@ impl Ceremonies {
     }
 
     pub(super) async fn begin(&self, ask: Ask) -> Result<Begun, CeremonyError> {
+        let WithinLimit = self
+            .begun
+            .take(ask.device, Instant::now())
+            .ok_or(CeremonyError::TooMany)?;
         let now = self.now();
         let expires = now.after(ask.life);
         let detail = serde_json::to_string(&ask.detail).map_err(|_| CeremonyError::Record)?;

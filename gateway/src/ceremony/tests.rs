@@ -28,6 +28,7 @@ on_both! {
     the_software_authenticator_is_refused_unless_allowed => software;
     h2_another_origin_is_refused => origin;
     h1_another_challenge_is_refused => challenge;
+    c11_a_device_begins_so_many_ceremonies_and_another_is_not_held_up => flood;
     a_tab_goes_on_to_the_next_ceremony => tab;
     h1_of_a_hundred_answers_at_once_one_counts => race;
 }
@@ -92,6 +93,20 @@ async fn registration(store: Store) {
     let registered = ceremonies.registration(begun.id, soon()).await.unwrap();
     assert_eq!(registered.attestation_object, answer.attestation_object);
     assert_eq!(registered.client_data_json, answer.client_data_json);
+}
+
+async fn flood(store: Store) {
+    let (ceremonies, _) = ceremonies(store, true);
+    let (ann, bob) = (person("ann"), person("bob"));
+    let mut begun = 0;
+    let refused = loop {
+        match ceremonies.begin_register(ask(&ann)).await {
+            Ok(_) if begun < 1_000 => begun += 1,
+            ended => break ended.unwrap_err(),
+        }
+    };
+    assert_eq!(refused.reason(), Reason::RateLimited);
+    ceremonies.begin_register(ask(&bob)).await.unwrap();
 }
 
 async fn once(store: Store) {
