@@ -110,6 +110,9 @@ pub enum Command {
     Completions(command::completions::CompletionsArgs),
     /// Show the version
     Version,
+    /// What the scripts of `completions` ask
+    #[command(hide = true)]
+    Complete(command::complete::CompleteArgs),
     /// The exec plugin of kubeconfig files
     #[command(hide = true)]
     Credential(command::credential::CredentialArgs),
@@ -142,6 +145,7 @@ impl Cli {
             Command::Profile(profile) => profile.run(global).await,
             Command::Agent(agent) => agent.run(global).await,
             Command::Completions(args) => args.run(),
+            Command::Complete(args) => args.run(global).await,
             Command::Version => command::version::run(global).await,
             Command::Credential(args) => args.run(global).await,
         }

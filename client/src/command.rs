@@ -4,6 +4,7 @@ pub mod admin;
 pub mod agent;
 pub mod api;
 pub mod clusters;
+pub mod complete;
 pub mod completions;
 pub mod connect;
 pub mod credential;

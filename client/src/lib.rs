@@ -10,6 +10,7 @@ pub mod ceremony;
 pub mod cli;
 pub mod clock;
 pub mod command;
+pub mod completion;
 pub mod control;
 pub mod doctor;
 pub mod enrol;

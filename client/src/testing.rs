@@ -15,8 +15,13 @@ use adit_proto::wire::roster::{
 };
 use adit_transport::key::{DeviceSigner, PrivateKey};
 use ring::rand::SystemRandom;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixListener;
+use tokio::task::JoinSet;
 
 use crate::clock;
+use crate::paths::Paths;
 
 pub(crate) const RP_ID: &str = "gw.example.org";
 pub(crate) const ORIGIN: &str = "https://gw.example.org";
@@ -171,4 +176,21 @@ pub(crate) fn touch(
     passkey
         .assert(RP_ID, ORIGIN, challenge, &SystemRandom::new())
         .unwrap()
+}
+
+/// An agent that gives one answer, whatever it is asked.
+pub(crate) fn answering(paths: &Paths, value: &Value) -> JoinSet<String> {
+    let listener = UnixListener::bind(paths.socket()).unwrap();
+    let body = format!("{}\n", json!({ "done": value }));
+    let mut agent = JoinSet::new();
+    agent.spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut asked = vec![0; 4096];
+        let read = stream.read(&mut asked).await.unwrap();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(body.as_bytes()).await.unwrap();
+        String::from_utf8_lossy(&asked[..read]).into_owned()
+    });
+    agent
 }
