@@ -110,6 +110,9 @@ pub enum Command {
     Completions(command::completions::CompletionsArgs),
     /// Show the version
     Version,
+    /// Make the manual pages
+    #[command(hide = true)]
+    Man(command::man::ManArgs),
     /// What the scripts of `completions` ask
     #[command(hide = true)]
     Complete(command::complete::CompleteArgs),
@@ -145,6 +148,7 @@ impl Cli {
             Command::Profile(profile) => profile.run(global).await,
             Command::Agent(agent) => agent.run(global).await,
             Command::Completions(args) => args.run(),
+            Command::Man(args) => args.run(),
             Command::Complete(args) => args.run(global).await,
             Command::Version => command::version::run(global).await,
             Command::Credential(args) => args.run(global).await,

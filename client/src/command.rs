@@ -14,6 +14,7 @@ pub mod enrol;
 pub mod forward;
 pub mod kube;
 pub mod login;
+pub mod man;
 pub mod ping;
 pub mod profile;
 pub mod services;
