@@ -54,11 +54,23 @@ pub(super) fn ask(
         }
         headers.insert(SEC_WEBSOCKET_VERSION, version);
     }
+    let mut words = Vec::new();
     for value in client.get_all(&offers) {
         let value = printable(&offers, value)?;
-        let words = value.to_str().unwrap_or_default().split(',');
-        for word in words.map(str::trim).filter(|word| kept(word)) {
-            headers.append(offers.clone(), header_value(&offers, word)?);
+        let listed = value.to_str().unwrap_or_default().split(',');
+        let listed = listed.map(str::trim).filter(|word| kept(word));
+        words.extend(listed.map(str::to_owned));
+    }
+    match upgrade {
+        // The kubelet, which serves port-forward itself, reads the first of several headers alone.
+        Upgrade::WebSocket if !words.is_empty() => {
+            headers.insert(offers.clone(), header_value(&offers, &words.join(", "))?);
+        }
+        Upgrade::WebSocket => {}
+        Upgrade::Spdy31 => {
+            for word in words {
+                headers.append(offers.clone(), header_value(&offers, &word)?);
+            }
         }
     }
     Ok(())
@@ -161,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn k6_only_known_channel_protocols_are_asked_for() {
+    fn k6_only_known_channel_protocols_are_asked_for_in_one_header() {
         let offered = "base64url.bearer.authorization.k8s.io.c2VjcmV0, v5.channel.k8s.io";
         let mut pairs = WEB_SOCKET.to_vec();
         pairs.extend([
@@ -173,7 +185,7 @@ mod tests {
         let name = "sec-websocket-protocol";
         assert_eq!(
             protocols(&headers, name),
-            ["v5.channel.k8s.io", "v4.channel.k8s.io"]
+            ["v5.channel.k8s.io, v4.channel.k8s.io"]
         );
         assert!(!headers.contains_key("sec-websocket-extensions"));
     }
