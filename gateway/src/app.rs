@@ -274,6 +274,7 @@ fn ceremonies(config: &Config, store: &Store, clock: &Clock, entropy: &Entropy) 
         origin: config.public.origin(),
         ceremony: config.lives.ceremony,
         sign_in: config.lives.sign_in,
+        at_once: config.limits.ceremonies,
         software_authenticator: config.insecure_software_authenticator,
     };
     Ceremonies::new(store.clone(), clock.clone(), entropy.clone(), settings)

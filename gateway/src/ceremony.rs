@@ -58,6 +58,9 @@ pub struct Settings {
     pub ceremony: Duration,
     /// Life of a sign-in.
     pub sign_in: Duration,
+    /// How many one device may begin at once; one more every two seconds. Each is a row of the store, and one is what a
+    /// person has before himself.
+    pub at_once: u32,
     /// Whether the software authenticator of tests and demos is taken.
     pub software_authenticator: bool,
 }
@@ -123,11 +126,8 @@ impl CeremonyError {
     }
 }
 
-/// Ceremonies that a device key may begin: each is a row of the store, and one is what a person has before himself.
-const BEGUN: Rate = Rate {
-    burst: 32,
-    each: Duration::from_secs(2),
-};
+/// How long a device that has begun its share waits for each further one.
+const EACH: Duration = Duration::from_secs(2);
 
 /// The gateway's ceremonies.
 #[derive(Debug)]
@@ -147,12 +147,16 @@ impl Ceremonies {
     #[must_use]
     pub fn new(store: Store, clock: Clock, entropy: Entropy, settings: Settings) -> Self {
         let (settled, _) = watch::channel(0);
+        let begun = Rate {
+            burst: settings.at_once,
+            each: EACH,
+        };
         Self {
             store,
             clock,
             entropy,
             settings,
-            begun: Limits::new(BEGUN),
+            begun: Limits::new(begun),
             settled,
         }
     }

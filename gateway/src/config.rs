@@ -15,7 +15,7 @@ use url::{Host, Url};
 
 use crate::store::Database;
 pub use raw::ConfigError;
-use raw::{Raw, RawLives, RawTls};
+use raw::{Raw, RawLimits, RawLives, RawTls};
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct Config {
     pub metrics: Option<SocketAddr>,
     /// How long things live.
     pub lives: Lives,
+    /// How much there may be.
+    pub limits: Limits,
     /// Whether assertions of the software authenticator are taken. Said loudly at every start.
     pub insecure_software_authenticator: bool,
 }
@@ -101,6 +103,13 @@ pub struct Lives {
     pub turn: Duration,
 }
 
+/// `limits.*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Ceremonies that one device may begin at once.
+    pub ceremonies: u32,
+}
+
 impl Config {
     /// Reads a file and lets `environment` (`ADIT_SECTION__KEY`) override it.
     ///
@@ -158,6 +167,7 @@ fn check(raw: Raw) -> Result<Config, ConfigError> {
         tls,
         metrics: (raw.metrics.port() != 0).then_some(raw.metrics),
         lives: lives(&raw.lives)?,
+        limits: limits(&raw.limits)?,
         insecure_software_authenticator: raw.insecure_software_authenticator,
     })
 }
@@ -228,6 +238,14 @@ fn database(
             "must be \"sqlite\" or \"postgres\"",
         )),
     }
+}
+
+fn limits(raw: &RawLimits) -> Result<Limits, ConfigError> {
+    let ceremonies = raw.ceremonies;
+    if ceremonies == 0 {
+        return Err(ConfigError::rule("limits.ceremonies", "must be 1 or more"));
+    }
+    Ok(Limits { ceremonies })
 }
 
 fn lives(raw: &RawLives) -> Result<Lives, ConfigError> {

@@ -39,6 +39,7 @@ pub(super) fn ceremonies(store: Store, software: bool) -> (Ceremonies, Clock) {
         origin: ORIGIN.to_owned(),
         ceremony: Duration::from_mins(5),
         sign_in: Duration::from_hours(12),
+        at_once: 32,
         software_authenticator: software,
     };
     let ceremonies = Ceremonies::new(store, clock.clone(), Entropy::default(), settings);

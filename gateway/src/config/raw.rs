@@ -85,6 +85,8 @@ pub(super) struct Raw {
     #[serde(default)]
     pub(super) lives: RawLives,
     #[serde(default)]
+    pub(super) limits: RawLimits,
+    #[serde(default)]
     pub(super) insecure_software_authenticator: bool,
 }
 
@@ -122,6 +124,18 @@ impl Default for RawLives {
             touch_s: 60,
             turn_s: 5,
         }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawLimits {
+    pub(super) ceremonies: u32,
+}
+
+impl Default for RawLimits {
+    fn default() -> Self {
+        Self { ceremonies: 32 }
     }
 }
 

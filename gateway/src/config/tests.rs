@@ -27,6 +27,7 @@ fn a_minimal_file_has_the_documented_defaults() {
     assert_eq!(config.public.origin(), "http://localhost:8443");
     assert_eq!(config.lives.sign_in, Duration::from_hours(12));
     assert_eq!(config.lives.lease, Duration::from_mins(1));
+    assert_eq!(config.limits.ceremonies, 32);
     assert!(
         matches!(&config.database, Database::Sqlite(path) if path == Path::new("/var/lib/adit/adit.db"))
     );
@@ -109,6 +110,8 @@ fn a_life_out_of_bounds_is_refused_with_its_bounds() {
         error.to_string(),
         "lives.touch_s: must be 10 to 120 seconds"
     );
+    let error = read(&format!("{MINIMAL}[limits]\nceremonies = 0\n"), &[]).unwrap_err();
+    assert_eq!(error.to_string(), "limits.ceremonies: must be 1 or more");
     let error = read(&format!("{MINIMAL}[lives]\nlease_s = 301\n"), &[]).unwrap_err();
     assert_eq!(error.to_string(), "lives.lease_s: must be 4 to 300 seconds");
 }

@@ -86,6 +86,8 @@ async fn a_withdrawn_pair_is_forwarded_no_more() {
         connector.party.route().unwrap(),
     );
     gateway.relay().withdraw(ours, theirs);
+    // What was received before is through when what comes after it is answered.
+    drained(&gateway).await;
     let before = gateway.relay().counts();
     let (mut send, _recv) = near.open_bi().await.unwrap();
     send.write_all(b"cut off").await.unwrap();
