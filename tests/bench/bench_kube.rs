@@ -116,7 +116,6 @@ impl End {
 impl Ends {
     fn find(scene: &Scene) -> Result<Self> {
         let cluster = Cluster::shared()?;
-        cluster.attach(scene.stack.network.client().netns())?;
         let kubectl = cluster.kubectl()?;
         kubectl.apply(READER)?;
         let token = kubectl.ok(&["create", "token", "bench", "--namespace=default"])?;

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 
+use adit_harness::cluster::Cluster;
 use adit_harness::process::{Launch, Process};
 use adit_harness::stack::{BOUND, Engineer, Stack};
 use anyhow::{Context, Result};
@@ -69,6 +70,8 @@ impl Scene {
 
         let through_raw = at("127.0.0.1", RAW_FORWARD)?;
         let client = stack.network.client().netns();
+        // For the baselines that ask the API server directly.
+        Cluster::shared()?.attach(client)?;
         let role = [
             "role",
             "forward",
