@@ -9,6 +9,8 @@ mod policy_text;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use adit_policy::CheckedPolicy;
 use adit_proto::Reason;
 use adit_proto::roster::Roster;
@@ -36,7 +38,7 @@ enum PolicyState {
     /// Its text came and cannot be used by this version.
     Unusable(u64),
     /// In force.
-    Active(std::sync::Arc<ActivePolicy>),
+    Active(Arc<ActivePolicy>),
 }
 
 /// Roster and policy at one moment.
@@ -64,7 +66,7 @@ impl Known {
     ///
     /// # Errors
     /// [`Refusal`]: there is none, its text has not come, or this version cannot use it.
-    pub fn policy(&self) -> Result<&ActivePolicy, Refusal> {
+    pub fn policy(&self) -> Result<&Arc<ActivePolicy>, Refusal> {
         match &self.policy {
             PolicyState::Active(policy) => Ok(policy),
             PolicyState::None => Err(Refusal::new(Reason::PolicyDenied, "there is no policy yet")),

@@ -10,6 +10,7 @@
 
 pub mod lease;
 pub mod offer;
+mod proxying;
 mod refusal;
 mod standing;
 pub mod table;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Boot;
 use offer::Claim;
 
+pub use proxying::Proxying;
 pub use refusal::Refusal;
 pub use standing::Standing;
 pub use table::Table;

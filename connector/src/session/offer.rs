@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use adit_policy::engine::Tier;
-use adit_policy::{Assumed, Decision, Facts, KubeGroupName, KubeUserName, MayProxy, Permit};
+use adit_policy::{Assumed, Decision, Facts, KubeGroupName, KubeUserName, Permit};
 use adit_proto::Reason;
 use adit_proto::id::{SessionId, UserId};
 use adit_proto::key::PublicKey;
@@ -17,7 +17,7 @@ use adit_proto::target::{Name, Target};
 use adit_proto::time::UnixMillis;
 use adit_proto::wire::control::Offer;
 
-use super::Refusal;
+use super::{Proxying, Refusal};
 use crate::roster::{ActivePolicy, Known};
 
 /// How far the gateway's clock may be from ours.
@@ -79,7 +79,7 @@ pub struct Verified {
     /// Who the user is at the API server, if that is the target.
     pub assumed: Option<Assumed>,
     /// Whether the API server may pass the user's requests on.
-    pub proxy: Result<MayProxy, Refusal>,
+    pub proxy: Proxying,
     /// The sign-in.
     pub sign_in: VerifiedSignIn,
     /// The user's name in the roster.
@@ -194,9 +194,9 @@ pub fn decide(
     Ok(Verified {
         permit,
         assumed,
-        proxy: proxy(claim, policy, &facts),
         sign_in,
-        user: facts.user,
+        user: facts.user.clone(),
+        proxy: Proxying::new(policy.clone(), facts, bounds.cluster.clone()),
         policy_number: policy.number,
     })
 }
@@ -312,10 +312,6 @@ fn assume(
         )?)),
         Target::Service { .. } => Ok(None),
     }
-}
-
-fn proxy(claim: &Claim, policy: &ActivePolicy, facts: &Facts) -> Result<MayProxy, Refusal> {
-    Ok(policy.policy.proxy(facts, claim.target.cluster())?)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use adit_policy::{Impersonation, MayProxy, Permit};
 use adit_proto::wire::audit::Actor;
 
-use super::Refusal;
+use super::{Proxying, Refusal};
 use crate::clock::Boot;
 
 /// A decision in force. Only [`super::offer::decide`] leads to one.
@@ -11,7 +11,7 @@ use crate::clock::Boot;
 pub struct Standing {
     pub(super) permit: Permit,
     pub(super) impersonation: Option<Impersonation>,
-    pub(super) proxy: Result<MayProxy, Refusal>,
+    pub(super) proxy: Proxying,
     pub(super) actor: Actor,
     /// The state of roster and policy that it rests on.
     pub(super) epoch: u64,
@@ -36,7 +36,7 @@ impl Standing {
     /// # Errors
     /// The policy's denial.
     pub fn proxy(&self) -> Result<MayProxy, &Refusal> {
-        self.proxy.as_ref().copied()
+        self.proxy.judge()
     }
 
     /// Who acts, for audit.
