@@ -86,7 +86,11 @@ impl Services {
     ///
     /// # Cancel safety
     /// The intent stays; its outcome says that nothing was carried.
-    pub async fn dial(&self, session: &Session, permit: &Permit) -> Result<Dialled, ServiceError> {
+    pub async fn dial(
+        &self,
+        session: &Arc<Session>,
+        permit: &Permit,
+    ) -> Result<Dialled, ServiceError> {
         let Target::Service { name, .. } = permit.target() else {
             return Err(ServiceError::Unknown);
         };
@@ -105,11 +109,13 @@ impl Services {
             .map_err(ServiceError::Audit)?;
         let mut tally = Tally {
             audit: self.audit.clone(),
+            session: session.clone(),
             begun: Instant::now(),
             event: StreamOutcome {
                 stream_id,
                 ..StreamOutcome::default()
             },
+            whole: false,
         };
         if let Ok(Some(stream)) = timeout(CONNECT, connect(address)).await {
             return Ok(Dialled::new(stream, tally));

@@ -93,6 +93,12 @@ impl Session {
         self.reason.get().copied()
     }
 
+    /// Why something in it was cut off, for audit; empty as long as it lives: then whoever asked for it gave it up.
+    #[must_use]
+    pub fn cut(&self) -> &'static str {
+        self.ended().map_or("", Reason::as_str)
+    }
+
     /// Waits for its end.
     ///
     /// # Cancel safety

@@ -37,11 +37,8 @@ pub(super) struct Outcome {
 impl Drop for Outcome {
     fn drop(&mut self) {
         let mut event = std::mem::take(&mut self.event);
-        if !self.whole
-            && event.reason.is_empty()
-            && let Some(reason) = self.session.ended()
-        {
-            reason.as_str().clone_into(&mut event.reason);
+        if !self.whole && event.reason.is_empty() {
+            self.session.cut().clone_into(&mut event.reason);
         }
         event.took_ms = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         event.received_bytes = self.received.bytes.load(Ordering::Relaxed);

@@ -108,9 +108,10 @@ async fn tcp(
     end.pass_through();
     let over = async { end.set_code(session.over().await.code()) };
     tokio::select! {
-        ended = dialled.carry(stream, read, &end) => ended,
-        () = over => Ok(()),
+        () = dialled.carry(stream, read, &end) => {}
+        () = over => {}
     }
+    Ok(())
 }
 
 /// Bytes come back as they are sent.

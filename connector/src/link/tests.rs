@@ -1,5 +1,7 @@
 //! Links over real QUIC, without a relay between the ends.
 
+mod cut_off;
+
 use std::net::SocketAddr;
 
 use adit_proto::frame::Limit;
