@@ -1,6 +1,7 @@
 //! Who is here: the live control connections, by the route of their process.
 
-use std::collections::HashMap;
+mod lives;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,9 @@ use adit_transport::cid::RouteId;
 use parking_lot::RwLock;
 use tokio::sync::mpsc;
 
-use crate::caller::{Identity, Party, Role};
+use crate::caller::{Party, Role};
+use crate::store::parties::PartyId;
+use lives::Lives;
 
 /// Frames that wait for a party to read. A party that reads slower than this is closed, and gets everything anew when
 /// it comes back: 256 is a burst of offers, far more than an agent has sessions.
@@ -149,23 +152,19 @@ pub fn close(connection: &quinn::Connection, reason: Reason) {
 }
 
 /// The oldest connection of a device that has more than it may.
-fn surplus(by_route: &HashMap<RouteId, Arc<Live>>, party: &Party) -> Option<Arc<Live>> {
+fn surplus(lives: &Lives, party: &Party) -> Option<Arc<Live>> {
     if party.role() != Role::Device {
         return None;
     }
-    let of_device = || {
-        by_route
-            .values()
-            .filter(|live| live.party.key() == party.key())
-    };
-    let oldest = of_device().min_by_key(|live| live.id.0);
-    oldest.filter(|_| of_device().count() > OF_DEVICE).cloned()
+    let mut of_device = lives.of(party.row());
+    let oldest = of_device.next()?;
+    of_device.nth(OF_DEVICE - 1).map(|_| Arc::clone(oldest))
 }
 
 /// The live parties.
 #[derive(Debug, Default)]
 pub struct Registry {
-    by_route: RwLock<HashMap<RouteId, Arc<Live>>>,
+    lives: RwLock<Lives>,
     made: AtomicU64,
 }
 
@@ -183,10 +182,10 @@ impl Registry {
             frames,
             connection: new.connection,
         });
-        let mut by_route = self.by_route.write();
-        let before = by_route.insert(live.route, Arc::clone(&live));
-        let surplus = surplus(&by_route, live.party());
-        drop(by_route);
+        let mut lives = self.lives.write();
+        let before = lives.insert(&live);
+        let surplus = surplus(&lives, live.party());
+        drop(lives);
         if let Some(before) = before {
             before.close(Reason::GatewayUnreachable);
         }
@@ -198,40 +197,25 @@ impl Registry {
 
     /// Removes a party, unless its process has registered anew. Returns whether it was there.
     pub fn remove(&self, live: &Live) -> bool {
-        let mut by_route = self.by_route.write();
-        let same = by_route
-            .get(&live.route)
-            .is_some_and(|held| held.id == live.id);
-        if same {
-            by_route.remove(&live.route);
-        }
-        same
+        self.lives.write().remove(live)
     }
 
     /// The process behind a route.
     #[must_use]
     pub fn by_route(&self, route: RouteId) -> Option<Arc<Live>> {
-        self.by_route.read().get(&route).cloned()
+        self.lives.read().by_route(route).cloned()
     }
 
     /// The connectors of a cluster, the newest connection first.
     #[must_use]
     pub fn connectors(&self, cluster: ClusterId) -> Vec<Arc<Live>> {
-        let is_of = |live: &&Arc<Live>| matches!(live.party.identity(), Identity::Cluster { id, .. } if *id == cluster);
-        let mut found: Vec<_> = self
-            .by_route
-            .read()
-            .values()
-            .filter(is_of)
-            .cloned()
-            .collect();
-        found.sort_by_key(|live| std::cmp::Reverse(live.id.0));
-        found
+        let lives = self.lives.read();
+        lives.of(PartyId::Cluster(cluster)).rev().cloned().collect()
     }
 
     /// Everybody.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Live>> {
-        self.by_route.read().values().cloned().collect()
+        self.lives.read().all().cloned().collect()
     }
 }

@@ -159,8 +159,7 @@ pub(super) async fn prove<R: Role>(mut request: Request, next: Next) -> Response
         return Refusal::of(Reason::DeviceUnknown).into_response();
     };
     let (services, caller) = (services.clone(), caller.clone());
-    let path = request.uri().path().chars().take(PATH_SHOWN);
-    let call = format!("{} {}", request.method(), path.collect::<String>());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let response = match R::check(&services, caller.clone()).await {
         Ok(proof) => {
             request.extensions_mut().insert(Proved(proof));
@@ -170,7 +169,13 @@ pub(super) async fn prove<R: Role>(mut request: Request, next: Next) -> Response
     };
     let refusal = response.extensions().get::<Refusal>();
     if let Some(refusal) = refusal.filter(|refusal| refusal.is_to_be_noted()) {
-        let event = event(&services, &caller, call, refusal.reason());
+        let path: String = uri.path().chars().take(PATH_SHOWN).collect();
+        let event = event(
+            &services,
+            &caller,
+            format!("{method} {path}"),
+            refusal.reason(),
+        );
         services.audit.note(event).await;
     }
     response
