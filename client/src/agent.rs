@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod ensure;
+pub mod pieces;
 pub mod protocol;
 pub mod run;
 

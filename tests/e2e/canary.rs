@@ -81,13 +81,5 @@ fn use_it(stack: &Stack, invitation: &str) {
     let again = Engineer::new("again", stack.network.client()).unwrap();
     let refused = paste(&again).unwrap();
     assert_eq!(refused.code, Some(4), "{}", refused.stderr);
-    let revoke = [
-        "admin",
-        "users",
-        "revoke",
-        "ben@example.org",
-        "--reason",
-        "left",
-    ];
-    stack.admin.ok(&revoke).unwrap();
+    stack.admin.revoke("ben@example.org").unwrap();
 }

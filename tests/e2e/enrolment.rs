@@ -79,15 +79,8 @@ fn an_engineer_enrols_in_chromium_and_works_until_she_is_revoked() {
     kubectl.apply(&configmap("seen-by-the-watch", "1")).unwrap();
     watch.until_line("seen-by-the-watch", BOUND).unwrap();
 
-    let revoke = [
-        "admin",
-        "users",
-        "revoke",
-        "ben@example.org",
-        "--reason",
-        "left",
-    ];
-    let (_, seen) = admins.attend(BOUND, || stack.admin.ok(&revoke)).unwrap();
+    let revoke = || stack.admin.revoke("ben@example.org");
+    let (_, seen) = admins.attend(BOUND, revoke).unwrap();
     assert_eq!(kinds(&seen), ["touch"]);
     watch.finish(BOUND).unwrap();
     let refused = kubectl.run(&["get", "namespaces"]).unwrap();

@@ -22,17 +22,7 @@ fn an_invited_engineer_reads_a_real_api_server_until_she_is_revoked() {
         .spawn()
         .unwrap();
     watch.until_line("kube-root-ca.crt", BOUND).unwrap();
-    stack
-        .admin
-        .ok(&[
-            "admin",
-            "users",
-            "revoke",
-            "ben@example.org",
-            "--reason",
-            "left",
-        ])
-        .unwrap();
+    stack.admin.revoke("ben@example.org").unwrap();
     watch.finish(BOUND).unwrap_or_else(|error| {
         panic!(
             "{error:#}\nagent: {}\nconnector: {}\ngateway: {}",

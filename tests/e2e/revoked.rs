@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use adit_harness::stack::Engineer;
+use adit_harness::stack::{BOUND, Engineer};
+use adit_harness::terminal::Terminal;
 use anyhow::{Context, Result};
 use serde_json::Value;
 
@@ -72,6 +73,22 @@ fn revoking_a_session_a_policy_or_a_cluster_ends_open_streams_with_its_reason() 
         &["admin", "clusters", "revoke", "prod"],
         &["session_revoked", "unknown_or_forbidden"],
     );
+}
+
+#[test]
+fn a_connection_on_stdin_and_stdout_that_a_revocation_cuts_off_fails_with_its_reason() {
+    let stage = Stage::set().unwrap();
+    let connect = stage.ben.adit(&["connect", "prod/echo"]);
+    let ended = connect.clone().input("whole\n").run().unwrap();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "whole\n"));
+
+    let mut cut = Terminal::start(&connect).unwrap();
+    cut.type_in("half\n").unwrap();
+    // The terminal's echo, and the service's.
+    cut.until("half\r\nhalf\r\n", BOUND).unwrap();
+    stage.stack.admin.revoke("ben@example.org").unwrap();
+    cut.until("device_revoked", SOON).unwrap();
+    assert_eq!(cut.finish(SOON).unwrap(), 4);
 }
 
 /// What an engineer has open, busy in every stream.

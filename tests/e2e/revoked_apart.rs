@@ -17,55 +17,30 @@ const SOON: Duration = Duration::from_secs(30);
 /// A short lease, for the test that waits for its end.
 const LEASE: Duration = Duration::from_secs(10);
 
-const REVOKE_BEN: [&str; 6] = [
-    "admin",
-    "users",
-    "revoke",
-    "ben@example.org",
-    "--reason",
-    "left",
-];
+const BEN: &str = "ben@example.org";
+const CLEO: &str = "cleo@example.org";
 
 #[test]
 fn f57_what_is_revoked_while_the_gateway_restarts_ends_before_the_lease_and_in_order() {
     let mut stage = Stage::set().unwrap();
-    let cleo = stage
-        .stack
-        .admin
-        .invite("cleo@example.org", &["engineers"])
-        .unwrap();
-    assert!(cleo.starts_with("adit1-"));
+    stage.stack.admin.invite(CLEO, &["engineers"]).unwrap();
     let watch = stage.watch().unwrap();
     let forward = stage.forward().unwrap();
     let sessions = stage.sessions().unwrap();
 
     // The first is stored, and the connector is not told before the gateway dies.
-    stage
-        .stack
-        .network
-        .cut(stage.stack.network.cluster())
-        .unwrap();
-    let revoke_cleo = [
-        "admin",
-        "users",
-        "revoke",
-        "cleo@example.org",
-        "--reason",
-        "first",
-    ];
-    stage.stack.admin.ok(&revoke_cleo).unwrap();
+    let network = &stage.stack.network;
+    network.cut(network.cluster()).unwrap();
+    stage.stack.admin.revoke(CLEO).unwrap();
     stage.stack.gateway.kill().unwrap();
     // The second is asked for while nobody is there, until somebody is.
-    let refused = stage.stack.admin.run(&REVOKE_BEN).unwrap();
+    let refused = stage.stack.admin.revoking(BEN).run().unwrap();
     assert_eq!(refused.code, Some(5), "{}", refused.stderr);
-    stage
-        .stack
-        .network
-        .mend(stage.stack.network.cluster())
-        .unwrap();
+    let network = &stage.stack.network;
+    network.mend(network.cluster()).unwrap();
     stage.stack.gateway.run().unwrap();
     wait::until("the second revocation", BOUND, || {
-        let again = stage.stack.admin.run(&REVOKE_BEN)?;
+        let again = stage.stack.admin.revoking(BEN).run()?;
         Ok((again.code == Some(0)).then_some(()))
     })
     .unwrap();
@@ -84,33 +59,17 @@ fn f57_what_is_revoked_while_the_gateway_restarts_ends_before_the_lease_and_in_o
 fn f57_what_is_revoked_while_the_connector_is_cut_off_ends_at_the_lease_and_stays_ended() {
     let lease = format!("[lives]\nlease_s = {}\n", LEASE.as_secs());
     let mut stage = Stage::with(&lease, Build::default()).unwrap();
-    let cleo = stage
-        .stack
-        .admin
-        .invite("cleo@example.org", &["engineers"])
-        .unwrap();
-    assert!(cleo.starts_with("adit1-"));
+    stage.stack.admin.invite(CLEO, &["engineers"]).unwrap();
     let watch = stage.watch().unwrap();
     let sessions = stage.sessions().unwrap();
     let session = sessions.first().unwrap();
     assert!(!is_over_at_the_api_server(session));
 
     let begun = Instant::now();
-    stage
-        .stack
-        .network
-        .cut(stage.stack.network.cluster())
-        .unwrap();
-    let revoke_cleo = [
-        "admin",
-        "users",
-        "revoke",
-        "cleo@example.org",
-        "--reason",
-        "first",
-    ];
-    stage.stack.admin.ok(&revoke_cleo).unwrap();
-    stage.stack.admin.ok(&REVOKE_BEN).unwrap();
+    let network = &stage.stack.network;
+    network.cut(network.cluster()).unwrap();
+    stage.stack.admin.revoke(CLEO).unwrap();
+    stage.stack.admin.revoke(BEN).unwrap();
     let seen = wait::until("the end of the lease at the connector", LEASE * 2, || {
         let ended = stage.stack.connector.log();
         let ended = ended
@@ -127,11 +86,8 @@ fn f57_what_is_revoked_while_the_connector_is_cut_off_ends_at_the_lease_and_stay
     .unwrap();
     watch.ended(BOUND).unwrap();
 
-    stage
-        .stack
-        .network
-        .mend(stage.stack.network.cluster())
-        .unwrap();
+    let network = &stage.stack.network;
+    network.mend(network.cluster()).unwrap();
     last_two_are_revocations(&stage);
     let newest = newest_number(&stage);
     let seen = wait::until("the revocations at the connector", BOUND, || {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! caller ─ Upgrade: adit-stream ─▶ 101 ─▶ caller: one line with the call ─▶ agent: events, one a line, the last one
-//! `done` ─▶ raw bytes of the service, both ways
+//! `done` ─▶ caller: bytes for the service ─▶ agent: what the service sends, in pieces
 //! ```
 
 use std::io;
@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufStream};
 
+use super::pieces::Pieces;
 use super::protocol::{Event, RAW, StreamCall};
 use super::reply::{self, Reply};
 use super::server::Agent;
@@ -74,11 +75,11 @@ async fn serve(agent: Arc<Agent>, path: &str, on: OnUpgrade) -> io::Result<()> {
     match opened {
         Ok(stream) => {
             tell(&mut caller, &Event::Done(Value::Null)).await?;
-            // Why it was cut off is in the agent's log; the caller sees the end.
-            if let Err(failure) = stream.carry(&mut caller).await {
-                tracing::info!(%failure, "A stream of `adit connect` ended early.");
+            let mut pieces = Pieces::new(caller);
+            match stream.carry(&mut pieces).await {
+                Ok(()) => Ok(()),
+                Err(failure) => pieces.fail(&failure).await,
             }
-            Ok(())
         }
         Err(failure) => tell(&mut caller, &Event::Failed(failure)).await,
     }

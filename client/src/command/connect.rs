@@ -6,6 +6,7 @@ use tokio::io::{AsyncWriteExt, copy, split, stdin, stdout};
 use super::has_terminal;
 use super::service::ServiceName;
 use crate::agent::client::{current, on_stderr};
+use crate::agent::pieces::copy_pieces;
 use crate::agent::protocol::StreamCall;
 use crate::browser::Caller;
 use crate::cli::Global;
@@ -40,14 +41,9 @@ impl ConnectArgs {
             std::future::pending::<()>().await;
         };
         let mut out = stdout();
-        let down = async {
-            copy(&mut from, &mut out).await?;
-            out.flush().await
-        };
-        let ended = tokio::select! {
-            ended = down => ended,
+        tokio::select! {
+            ended = copy_pieces(&mut from, &mut out) => ended,
             () = up => Ok(()),
-        };
-        ended.map_err(|error| Failure::new(format!("the connection was cut off: {error}")))
+        }
     }
 }

@@ -156,6 +156,20 @@ impl Engineer {
             .context("an invitation in the answer")
     }
 
+    /// `adit admin users revoke NAME`.
+    #[must_use]
+    pub fn revoking(&self, name: &str) -> Launch {
+        self.adit(&["admin", "users", "revoke", name, "--reason", "left"])
+    }
+
+    /// Revokes a user.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub fn revoke(&self, name: &str) -> Result<String> {
+        self.revoking(name).run()?.ok()
+    }
+
     /// Applies a policy.
     ///
     /// # Errors
