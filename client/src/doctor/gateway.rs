@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use adit_proto::Reason;
 use adit_proto::time::UnixMillis;
 use adit_transport::resolve::resolve;
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use tokio::time::timeout;
 
 use super::{Finding, Patient};
 use crate::clock;
+use crate::exit::Failure;
 
 /// How long a name may take to be resolved.
 const RESOLVING: Duration = Duration::from_secs(5);
@@ -35,17 +37,20 @@ pub(super) fn connection(patient: &Patient<'_>) -> Finding {
         Err(_) => Finding::skipped("gateway", "the agent does not answer"),
         Ok(seat) => match &seat.trouble {
             None => Finding::good("gateway", format!("connected to {} over UDP", seat.gateway)),
-            Some(trouble) => {
-                let udp = "a network that blocks UDP looks like this too: try another one";
-                let repair = trouble.repair.as_deref().unwrap_or_default();
-                Finding::bad(
-                    "gateway",
-                    trouble.message.as_str(),
-                    format!("{repair}; {udp}"),
-                )
-            }
+            Some(trouble) => of_trouble(trouble),
         },
     }
+}
+
+fn of_trouble(trouble: &Failure) -> Finding {
+    let found = Finding::of("gateway", trouble);
+    if trouble.reason() != Some(Reason::GatewayUnreachable) {
+        return found;
+    }
+    let udp = "a network that blocks UDP looks like this too: try another one";
+    let repair = trouble.repair.iter().map(String::as_str).chain([udp]);
+    let repair = repair.collect::<Vec<_>>().join("; ");
+    found.repaired_by(repair)
 }
 
 /// Whether the clocks agree.
@@ -155,6 +160,19 @@ mod tests {
             let (low, high) = (UnixMillis(1_000_000), UnixMillis(1_000_000 + apart));
             assert_eq!(of_clocks(low, high).verdict, verdict, "{apart}");
             assert_eq!(of_clocks(high, low).verdict, verdict, "{apart}");
+        }
+    }
+
+    #[test]
+    fn only_a_gateway_that_is_out_of_reach_may_be_behind_blocked_udp() {
+        for (reason, told) in [
+            (Reason::GatewayUnreachable, true),
+            (Reason::DeviceRevoked, false),
+        ] {
+            let found = of_trouble(&Failure::of(reason, "no"));
+            let repair = found.repair.unwrap();
+            assert!(repair.starts_with(reason.repair()), "{repair}");
+            assert_eq!(repair.contains("UDP"), told, "{repair}");
         }
     }
 
