@@ -93,11 +93,12 @@ async fn speak(
     let mut nudges = party
         .registered(connection, route)
         .map_err(|error| Broken::Said(Failure::new(error)))?;
-    for session in &registered.lost_sessions {
-        let detail = "the gateway knows it no more";
+    for lost in &registered.lost_sessions {
+        let reason = lost.reason.parse().unwrap_or(Reason::SessionExpired);
+        let detail = "it ended while the gateway was not reached";
         dialler
             .heard
-            .session_ended(session, Reason::SessionExpired, detail);
+            .session_ended(&lost.session_id, reason, detail);
     }
     check_head(dialler, &registered);
     let line = Line {

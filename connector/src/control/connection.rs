@@ -101,7 +101,7 @@ impl Control {
         for id in registered
             .lost_sessions
             .iter()
-            .filter_map(|id| id.parse().ok())
+            .filter_map(|lost| lost.session_id.parse().ok())
         {
             self.sessions.end(id, Reason::SessionRevoked);
         }

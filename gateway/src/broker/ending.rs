@@ -19,7 +19,7 @@ use crate::store::StoreError;
 impl Broker {
     /// Ends a session and tells both ends. `false` if it is not live.
     pub async fn end(self: &Arc<Self>, id: SessionId, reason: Reason, detail: &str) -> bool {
-        let Some((live, shared)) = self.table.lock().remove(id) else {
+        let Some((live, shared)) = self.table.lock().remove(id, reason) else {
             return false;
         };
         let ended = SessionEnded {
@@ -110,10 +110,10 @@ impl Broker {
 
     /// Ends a session whose pair was cut for another one's sake.
     async fn end_alone(&self, id: SessionId) {
-        let Some((live, _)) = self.table.lock().remove(id) else {
+        let reason = Reason::TargetOffline;
+        let Some((live, _)) = self.table.lock().remove(id, reason) else {
             return;
         };
-        let reason = Reason::TargetOffline;
         for route in [live.pair.connector, live.pair.device] {
             if let Some(end) = self.parts.registry.by_route(route) {
                 end.send(Message::SessionEnded(SessionEnded {

@@ -234,6 +234,7 @@ impl Broker {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, session.id = %id, "the end of a session was not stored");
         }
+        self.table.lock().settled(id);
     }
 }
 

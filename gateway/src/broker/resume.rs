@@ -7,15 +7,19 @@ use adit_proto::Reason;
 use adit_proto::id::SessionId;
 use adit_proto::sign_in::SignInRequest;
 use adit_proto::wire::control::frame::Message;
-use adit_proto::wire::control::{Pair as WirePair, Register};
+use adit_proto::wire::control::{Pair as WirePair, Register, SessionEnded};
 use adit_transport::cid::RouteId;
 use tokio::time::sleep;
 
 use super::Broker;
 use super::table::{LiveSession, Pair};
+use crate::caller::Identity;
 use crate::registry::Live;
 use crate::store::StoreError;
 use crate::store::sessions::Session;
+
+/// Ends that one registration is told the reasons of: more than a device has sessions, unless it makes them up.
+const EXPLAINED: usize = 256;
 
 impl Broker {
     /// Takes up the sessions of the store, and announces their pairs: both ends come back by themselves. Who stays away
@@ -87,7 +91,11 @@ impl Broker {
     /// Compares what a party still holds with what is live here, and tells its peers that it is here.
     ///
     /// Returns the sessions that it named and that are over.
-    pub async fn registered(self: &Arc<Self>, live: &Live, register: &Register) -> Vec<String> {
+    pub async fn registered(
+        self: &Arc<Self>,
+        live: &Live,
+        register: &Register,
+    ) -> Vec<SessionEnded> {
         let route = live.route();
         let held: HashSet<SessionId> = register
             .sessions
@@ -135,12 +143,44 @@ impl Broker {
             live.send(Message::Pair(WirePair { route, withdrawn }));
         }
         let is_known = |text: &&String| text.parse().is_ok_and(|id| known.contains(&id));
-        register
-            .sessions
-            .iter()
-            .filter(|text| !is_known(text))
-            .cloned()
-            .collect()
+        let over = register.sessions.iter().filter(|text| !is_known(text));
+        self.lost(live, over).await
+    }
+
+    /// Says why sessions are over that a party named.
+    async fn lost(
+        &self,
+        live: &Live,
+        over: impl Iterator<Item = &String> + Send,
+    ) -> Vec<SessionEnded> {
+        let mut lost = Vec::new();
+        for (at, text) in over.enumerate() {
+            let end = if at < EXPLAINED {
+                self.end_of(live, text).await
+            } else {
+                None
+            };
+            lost.push(SessionEnded {
+                session_id: text.clone(),
+                reason: end.unwrap_or(Reason::SessionExpired).to_string(),
+                detail: String::new(),
+            });
+        }
+        lost
+    }
+
+    /// Why a session is over that a device names as its own. A connector needs no reason: it judges by itself.
+    async fn end_of(&self, live: &Live, text: &str) -> Option<Reason> {
+        let Identity::Device { id: device, .. } = live.party().identity() else {
+            return None;
+        };
+        let id = text.parse().ok()?;
+        let ending = self.table.lock().ending(id);
+        let end = match ending {
+            Some(end) => end,
+            None => self.parts.store.session_end(id).await.ok()??,
+        };
+        (end.device == *device).then_some(end.reason)
     }
 
     /// Ends the sessions of a process that does not come back within a lease.

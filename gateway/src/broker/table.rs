@@ -4,11 +4,12 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use adit_proto::Reason;
 use adit_proto::id::{DeviceId, SessionId};
 use adit_proto::key::PublicKey;
 use adit_transport::cid::RouteId;
 
-use crate::store::sessions::Session;
+use crate::store::sessions::{Session, SessionEnd};
 use crate::store::sign_ins::SignIn;
 
 /// A session with what it takes to judge it anew and to tell its ends.
@@ -45,52 +46,69 @@ impl Pair {
 
 /// Sessions by id.
 #[derive(Debug, Default)]
-pub(super) struct Table(HashMap<SessionId, LiveSession>);
+pub(super) struct Table {
+    by_id: HashMap<SessionId, LiveSession>,
+    /// Over, and not yet stored as such.
+    ending: HashMap<SessionId, SessionEnd>,
+}
 
 impl Table {
     pub(super) fn insert(&mut self, live: LiveSession) {
-        self.0.insert(live.session.id, live);
+        self.by_id.insert(live.session.id, live);
     }
 
     pub(super) fn get(&self, id: SessionId) -> Option<&LiveSession> {
-        self.0.get(&id)
+        self.by_id.get(&id)
     }
 
-    /// Removes a session. The flag says whether another one still needs its pair.
-    pub(super) fn remove(&mut self, id: SessionId) -> Option<(LiveSession, bool)> {
-        let removed = self.0.remove(&id)?;
-        let shared = self.0.values().any(|live| live.pair == removed.pair);
+    /// Removes a session, whose end is remembered until [`Table::settled`]. The flag says whether another one still needs
+    /// its pair.
+    pub(super) fn remove(&mut self, id: SessionId, reason: Reason) -> Option<(LiveSession, bool)> {
+        let removed = self.by_id.remove(&id)?;
+        let device = removed.session.device;
+        self.ending.insert(id, SessionEnd { device, reason });
+        let shared = self.by_id.values().any(|live| live.pair == removed.pair);
         Some((removed, shared))
     }
 
+    /// The end of a session that the store may not have yet.
+    pub(super) fn ending(&self, id: SessionId) -> Option<SessionEnd> {
+        self.ending.get(&id).copied()
+    }
+
+    /// The store has the end of a session, or cannot take it.
+    pub(super) fn settled(&mut self, id: SessionId) {
+        self.ending.remove(&id);
+    }
+
     pub(super) fn sessions(&self) -> Vec<Session> {
-        self.0.values().map(|live| live.session.clone()).collect()
+        self.by_id.values().map(|live| live.session.clone()).collect()
     }
 
     pub(super) fn all(&self) -> Vec<LiveSession> {
-        self.0.values().cloned().collect()
+        self.by_id.values().cloned().collect()
     }
 
     /// Those with an end at `route`.
     pub(super) fn at(&self, route: RouteId) -> Vec<LiveSession> {
         let at = |live: &&LiveSession| live.pair.has(route);
-        self.0.values().filter(at).cloned().collect()
+        self.by_id.values().filter(at).cloned().collect()
     }
 
     pub(super) fn of_pair(&self, pair: Pair) -> Vec<SessionId> {
-        let ids = self.0.values().filter(|live| live.pair == pair);
+        let ids = self.by_id.values().filter(|live| live.pair == pair);
         ids.map(|live| live.session.id).collect()
     }
 
     pub(super) fn count_of(&self, device: DeviceId) -> usize {
         let of = |live: &&LiveSession| live.session.device == device;
-        self.0.values().filter(of).count()
+        self.by_id.values().filter(of).count()
     }
 
     /// Notes where a device is now, and returns the sessions that this concerns.
     pub(super) fn moved(&mut self, route: RouteId, to: IpAddr) -> Vec<LiveSession> {
         let mut concerned = Vec::new();
-        for live in self.0.values_mut().filter(|live| live.pair.device == route) {
+        for live in self.by_id.values_mut().filter(|live| live.pair.device == route) {
             live.source = to;
             concerned.push(live.clone());
         }

@@ -154,7 +154,8 @@ impl Scene {
             ..Register::default()
         };
         let answer = party.register(named).await;
-        assert_eq!(answer.lost_sessions, [session.to_string()]);
+        let lost = answer.lost_sessions.first().unwrap();
+        assert_eq!(lost.session_id, session.to_string());
         "taken".to_owned()
     }
 }

@@ -38,6 +38,15 @@ pub struct Session {
     pub idle: Duration,
 }
 
+/// The end of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionEnd {
+    /// From which device it was.
+    pub device: DeviceId,
+    /// Why it ended.
+    pub reason: Reason,
+}
+
 impl Store {
     /// Stores a session before anybody is told of it.
     ///
@@ -76,6 +85,25 @@ impl Store {
             .execute(pool).await.map(|done| done.rows_affected()))
         .map_err(StoreError::of("session"))?;
         one("session", affected)
+    }
+
+    /// How a session ended, if it has.
+    ///
+    /// # Errors
+    /// As every call of the store.
+    pub async fn session_end(&self, id: SessionId) -> Result<Option<SessionEnd>, StoreError> {
+        const SQL: &str = "SELECT device_id, end_reason FROM sessions \
+            WHERE id = $1 AND end_reason IS NOT NULL";
+        let row: Option<(String, String)> = reading!(self, pool => sqlx::query_as(SQL)
+            .bind(id.to_string()).fetch_optional(pool).await)
+        .map_err(StoreError::of("session"))?;
+        let end = |(device, reason): (String, String)| {
+            Ok(SessionEnd {
+                device: TABLE.parse("device_id", &device)?,
+                reason: TABLE.parse("end_reason", &reason)?,
+            })
+        };
+        row.map(end).transpose()
     }
 
     /// Sessions that have neither ended nor expired, oldest first.

@@ -2,10 +2,10 @@ use adit_proto::Reason;
 use adit_proto::id::SessionId;
 use adit_proto::roster::Subject;
 use adit_proto::testing::random;
-use adit_proto::wire::control::Register;
+use adit_proto::wire::control::{Register, Registered};
 
 use super::Scene;
-use crate::testing::{Connector, patiently};
+use crate::testing::{Agent, Connector, patiently};
 
 /// What a party still holds.
 fn holds(register: Register, sessions: &[SessionId]) -> Register {
@@ -39,16 +39,38 @@ impl Scene {
     async fn come_back(&mut self, held: &[SessionId]) -> (Vec<String>, Vec<String>) {
         self.connector.party.dial_again().await;
         let register = holds(Connector::registration(), held);
-        let connector = self.connector.party.register(register).await.lost_sessions;
+        let connector = self.connector.party.register(register).await;
         self.agent.party.dial_again().await;
-        let agent = self
-            .agent
-            .party
-            .register(holds(Register::default(), held))
-            .await
-            .lost_sessions;
-        (connector, agent)
+        let register = holds(Register::default(), held);
+        let agent = self.agent.party.register(register).await;
+        (lost(&connector), lost(&agent))
     }
+}
+
+/// The sessions that a registration is told to be over.
+fn lost(registered: &Registered) -> Vec<String> {
+    let lost = registered.lost_sessions.iter();
+    lost.map(|lost| lost.session_id.clone()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f57_a_device_that_was_away_learns_why_its_session_is_over_and_another_does_not() {
+    let mut scene = Scene::new().await;
+    let id = scene.open("cluster/prod").await.session.id;
+    let other = scene.rig.says(|log| log.add_person("eve", &["dev"])).await;
+    let mut other = Agent::register(&scene.rig, &other).await;
+    scene.agent.party.connection.close(0_u32.into(), b"");
+    let broker = &scene.rig.services.broker;
+    assert!(broker.end(id, Reason::PolicyDenied, "").await);
+
+    scene.agent.party.dial_again().await;
+    let own = holds(Register::default(), &[id]);
+    let told = scene.agent.party.register(own.clone()).await;
+    let reason = |told: &Registered| told.lost_sessions[0].reason.clone();
+    assert_eq!(reason(&told), Reason::PolicyDenied.as_str());
+    other.party.dial_again().await;
+    let told = other.party.register(own).await;
+    assert_eq!(reason(&told), Reason::SessionExpired.as_str());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,7 +10,7 @@ use adit_proto::wire::identity::SignInEvidence;
 use super::bench::on_both;
 use crate::store::deployment::Entry;
 use crate::store::parties::{PartyId, Sighting};
-use crate::store::sessions::Session;
+use crate::store::sessions::{Session, SessionEnd};
 use crate::store::sign_ins::SignIn;
 use crate::store::{Store, StoreError};
 
@@ -97,7 +97,13 @@ async fn session_ends(store: Store) {
             .end_session(session.id, Reason::SessionRevoked, later(1))
             .await
     };
+    assert_eq!(store.session_end(session.id).await.unwrap(), None);
     end().await.unwrap();
+    let ended = SessionEnd {
+        device: session.device,
+        reason: Reason::SessionRevoked,
+    };
+    assert_eq!(store.session_end(session.id).await.unwrap(), Some(ended));
     assert!(matches!(end().await, Err(StoreError::Missing { .. })));
     assert!(store.live_sessions(later(2)).await.unwrap().is_empty());
 }
