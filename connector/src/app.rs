@@ -125,6 +125,7 @@ impl App {
             lease: lease.clone(),
             clock: clock.clone(),
             limit: config.sessions,
+            streams_per_user: config.streams_per_user,
         }));
         let kube = api_server(&config, &audit, &sessions, &clock)?;
         let links = Arc::new(Links {

@@ -127,6 +127,8 @@ struct RawLimits {
     upstream_connections: usize,
     #[serde(default = "default_sessions")]
     sessions: usize,
+    #[serde(default = "default_streams_per_user")]
+    streams_per_user: usize,
 }
 
 /// Reads and checks the configuration at `path`, with this process's environment over it.
@@ -212,6 +214,7 @@ impl Default for RawLimits {
         Self {
             upstream_connections: default_upstream_connections(),
             sessions: default_sessions(),
+            streams_per_user: default_streams_per_user(),
         }
     }
 }
@@ -246,6 +249,11 @@ fn default_upstream_connections() -> usize {
 
 fn default_sessions() -> usize {
     4_096
+}
+
+/// Half of what the connections to the API server carry: one user does not take them from everybody else.
+fn default_streams_per_user() -> usize {
+    2_048
 }
 
 #[cfg(test)]

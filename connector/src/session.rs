@@ -14,6 +14,7 @@ mod proxying;
 mod refusal;
 mod standing;
 pub mod table;
+mod user_streams;
 
 use std::net::IpAddr;
 use std::sync::OnceLock;
@@ -36,6 +37,7 @@ pub use proxying::Proxying;
 pub use refusal::Refusal;
 pub use standing::Standing;
 pub use table::Table;
+use user_streams::UserStreams;
 
 /// When a session ends by itself.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +58,7 @@ pub struct Session {
     standing: ArcSwap<Standing>,
     life: Mutex<Life>,
     streams: AtomicUsize,
+    user_streams: UserStreams,
     /// Milliseconds of CLOCK_BOOTTIME when the last stream ended.
     used: AtomicU64,
     reason: OnceLock<Reason>,

@@ -65,6 +65,7 @@ impl World {
             lease: lease.clone(),
             clock: clock.clone(),
             limit: 10,
+            streams_per_user: 8,
         }));
         Self {
             log,

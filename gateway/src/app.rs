@@ -134,6 +134,7 @@ async fn assemble_from(
         Relay::bind(address, &keys.route).map_err(|source| StartError::Bind { address, source })?;
     let broker = Arc::new(Broker::new(broker::Parts {
         lives: config.lives,
+        limits: config.limits,
         clock: clock.clone(),
         entropy: entropy.clone(),
         keys: keys.clone(),

@@ -9,6 +9,7 @@
 //! is stored before anybody is told of it, so a gateway that restarts goes on with it. Each new statement, policy,
 //! suspension and address has the sessions that it may concern judged anew.
 
+mod counts;
 mod ending;
 mod judge;
 mod listing;
@@ -37,7 +38,7 @@ pub use listing::{ClusterSeen, ServiceSeen};
 
 use crate::audit::Audit;
 use crate::clock::{Clock, Entropy};
-use crate::config::Lives;
+use crate::config::{Limits, Lives};
 use crate::policy_in_force::Policies;
 use crate::registry::{LiveId, Registry};
 use crate::relay::Relay;
@@ -52,8 +53,6 @@ use table::Table;
 const ANSWER: Duration = Duration::from_millis(2_500);
 /// How long a connector has to confirm that it ended a session, before the relay stops forwarding for it.
 const CONFIRM: Duration = Duration::from_millis(500);
-/// Live sessions of one device. An engineer has a handful; more is a loop.
-const PER_DEVICE: usize = 128;
 
 /// Why something is denied: what the caller is told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -96,6 +95,8 @@ pub struct Opened {
 pub struct Parts {
     /// How long things live.
     pub lives: Lives,
+    /// How many sessions there may be.
+    pub limits: Limits,
     /// The time.
     pub clock: Clock,
     /// For ids.

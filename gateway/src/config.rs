@@ -108,6 +108,10 @@ pub struct Lives {
 pub struct Limits {
     /// Ceremonies that one device may begin at once.
     pub ceremonies: u32,
+    /// Sessions of one device that are live at once.
+    pub sessions_per_device: usize,
+    /// Sessions of one user that are live at once, on all devices.
+    pub sessions_per_user: usize,
 }
 
 impl Config {
@@ -241,11 +245,18 @@ fn database(
 }
 
 fn limits(raw: &RawLimits) -> Result<Limits, ConfigError> {
-    let ceremonies = raw.ceremonies;
-    if ceremonies == 0 {
-        return Err(ConfigError::rule("limits.ceremonies", "must be 1 or more"));
-    }
-    Ok(Limits { ceremonies })
+    let least_one = |key, limit: u32| {
+        if limit > 0 {
+            return Ok(limit);
+        }
+        Err(ConfigError::rule(key, "must be 1 or more"))
+    };
+    let sessions = |key, limit| Ok(least_one(key, limit)?.try_into().unwrap_or(usize::MAX));
+    Ok(Limits {
+        ceremonies: least_one("limits.ceremonies", raw.ceremonies)?,
+        sessions_per_device: sessions("limits.sessions_per_device", raw.sessions_per_device)?,
+        sessions_per_user: sessions("limits.sessions_per_user", raw.sessions_per_user)?,
+    })
 }
 
 fn lives(raw: &RawLives) -> Result<Lives, ConfigError> {

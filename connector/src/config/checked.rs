@@ -45,6 +45,8 @@ pub struct Config {
     pub upstream_connections: usize,
     /// How many sessions may be open.
     pub sessions: usize,
+    /// How many streams one user may have open.
+    pub streams_per_user: usize,
 }
 
 /// A position in the roster that is trusted because an admin wrote it down.
@@ -156,6 +158,7 @@ pub(super) fn check(raw: Raw) -> Result<Config, Broken> {
             raw.limits.upstream_connections,
         ),
         ("limits.sessions", raw.limits.sessions),
+        ("limits.streams_per_user", raw.limits.streams_per_user),
     ];
     if let Some((key, _)) = limits.iter().find(|(_, limit)| !LIMITS.contains(limit)) {
         return Err(broken(*key, "1 to 65536"));
@@ -185,6 +188,7 @@ pub(super) fn check(raw: Raw) -> Result<Config, Broken> {
         survives_restart: raw.audit.survives_restart,
         upstream_connections: raw.limits.upstream_connections,
         sessions: raw.limits.sessions,
+        streams_per_user: raw.limits.streams_per_user,
     })
 }
 

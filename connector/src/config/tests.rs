@@ -108,6 +108,26 @@ fn l10_a_value_that_breaks_a_rule_is_named_with_file_line_and_key() {
 }
 
 #[test]
+fn documented_defaults_are_those_of_the_program() {
+    let config = read(GOOD).unwrap();
+    for (key, default) in [
+        ("ceiling.sign_in_max_s", config.ceiling.sign_in.as_secs()),
+        ("limits.sessions", config.sessions as u64),
+        ("limits.streams_per_user", config.streams_per_user as u64),
+        (
+            "limits.upstream_connections",
+            config.upstream_connections as u64,
+        ),
+    ] {
+        let row = format!("| `{key}` | {default} |");
+        assert!(
+            include_str!("../../../docs/limits.md").contains(&row),
+            "{row}"
+        );
+    }
+}
+
+#[test]
 fn k3_groups_that_no_header_may_carry_are_refused() {
     for group in ["", " view", "view ", "a,b", "a\\nb", "system:masters"] {
         let text = refusal("\"view\"", &format!("\"{group}\""));

@@ -10,12 +10,13 @@ use std::sync::atomic::Ordering;
 use adit_proto::Reason;
 use adit_proto::id::SessionId;
 use adit_proto::key::Fingerprint;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::broadcast;
 
 use super::Session;
 use super::lease::Lease;
 use super::offer::Bounds;
+use super::user_streams::{OfUsers, UserStream};
 use crate::audit::{Audit, event};
 use crate::clock::Clock;
 use crate::roster::Book;
@@ -48,6 +49,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// How many sessions may be open.
     pub limit: usize,
+    /// How many streams one user may have open.
+    pub streams_per_user: usize,
 }
 
 /// All sessions that live.
@@ -55,6 +58,7 @@ pub struct Parts {
 pub struct Table {
     parts: Parts,
     sessions: RwLock<HashMap<SessionId, Arc<Session>>>,
+    users: Mutex<OfUsers>,
     ends: broadcast::Sender<Ended>,
 }
 
@@ -62,6 +66,7 @@ pub struct Table {
 #[derive(Debug)]
 pub struct OpenStream {
     session: Arc<Session>,
+    _of_user: UserStream,
     clock: Arc<dyn Clock>,
 }
 
@@ -87,6 +92,7 @@ impl Table {
         Self {
             parts,
             sessions: RwLock::default(),
+            users: Mutex::default(),
             ends: broadcast::Sender::new(ENDS),
         }
     }
@@ -94,8 +100,8 @@ impl Table {
     /// Opens a stream in the session `id`, on a link of the device `device`.
     ///
     /// # Errors
-    /// `session_expired` for a session that is not here (the agent opens another then), and `unknown_or_forbidden` for
-    /// one of another device.
+    /// `session_expired` for a session that is not here (the agent opens another then), `unknown_or_forbidden` for one
+    /// of another device, and `limit_reached` if its user has as many streams as one may.
     pub fn open_stream(&self, id: SessionId, device: Fingerprint) -> Result<OpenStream, Reason> {
         let session = self.get(id).ok_or(Reason::SessionExpired)?;
         if session.device != device {
@@ -109,9 +115,12 @@ impl Table {
         if self.parts.lease.has_run_out(now) {
             return Err(Reason::LeaseExpired);
         }
+        let of_user = session.user_streams.open(self.parts.streams_per_user);
+        let of_user = of_user.ok_or(Reason::LimitReached)?;
         session.streams.fetch_add(1, Ordering::AcqRel);
         Ok(OpenStream {
             session,
+            _of_user: of_user,
             clock: self.parts.clock.clone(),
         })
     }

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::judge::{Grounds, Judged, Who};
 use super::table::{LiveSession, Pair};
-use super::{ANSWER, Broker, Denied, Offered, Opened, PER_DEVICE};
+use super::{ANSWER, Broker, Denied, Offered, Opened};
 use crate::caller::Caller;
 use crate::registry::Live;
 use crate::store::sessions::Session;
@@ -80,9 +80,9 @@ impl Broker {
             source: caller.source.ip(),
         };
         let grounds = self.judge(who, target).await?;
-        if self.table.lock().count_of(caller.device) >= PER_DEVICE {
-            return Err(Reason::LimitReached.into());
-        }
+        self.table
+            .lock()
+            .has_room(&parts.limits, sign_in.user, caller.device)?;
         let connector = self.connector_for(&grounds, target)?;
         let kube_groups = match target {
             Target::Cluster(_) => {

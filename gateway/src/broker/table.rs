@@ -5,10 +5,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use adit_proto::Reason;
-use adit_proto::id::{DeviceId, SessionId};
+use adit_proto::id::{DeviceId, SessionId, UserId};
 use adit_proto::key::PublicKey;
 use adit_transport::cid::RouteId;
 
+use super::Denied;
+use super::counts::Counts;
+use crate::config::Limits;
 use crate::store::sessions::{Session, SessionEnd};
 use crate::store::sign_ins::SignIn;
 
@@ -44,17 +47,25 @@ impl Pair {
     }
 }
 
-/// Sessions by id.
+/// Sessions by id, counted by whose they are and which pair they need.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     by_id: HashMap<SessionId, LiveSession>,
+    of_device: Counts<DeviceId>,
+    of_user: Counts<UserId>,
+    of_pair: Counts<Pair>,
     /// Over, and not yet stored as such.
     ending: HashMap<SessionId, SessionEnd>,
 }
 
 impl Table {
     pub(super) fn insert(&mut self, live: LiveSession) {
-        self.by_id.insert(live.session.id, live);
+        self.of_device.add(live.session.device);
+        self.of_user.add(live.session.user);
+        self.of_pair.add(live.pair);
+        if let Some(before) = self.by_id.insert(live.session.id, live) {
+            self.uncount(&before);
+        }
     }
 
     pub(super) fn get(&self, id: SessionId) -> Option<&LiveSession> {
@@ -65,9 +76,10 @@ impl Table {
     /// its pair.
     pub(super) fn remove(&mut self, id: SessionId, reason: Reason) -> Option<(LiveSession, bool)> {
         let removed = self.by_id.remove(&id)?;
+        self.uncount(&removed);
         let device = removed.session.device;
         self.ending.insert(id, SessionEnd { device, reason });
-        let shared = self.by_id.values().any(|live| live.pair == removed.pair);
+        let shared = self.of_pair.of(&removed.pair) > 0;
         Some((removed, shared))
     }
 
@@ -81,8 +93,17 @@ impl Table {
         self.ending.remove(&id);
     }
 
+    fn uncount(&mut self, live: &LiveSession) {
+        self.of_device.take(&live.session.device);
+        self.of_user.take(&live.session.user);
+        self.of_pair.take(&live.pair);
+    }
+
     pub(super) fn sessions(&self) -> Vec<Session> {
-        self.by_id.values().map(|live| live.session.clone()).collect()
+        self.by_id
+            .values()
+            .map(|live| live.session.clone())
+            .collect()
     }
 
     pub(super) fn all(&self) -> Vec<LiveSession> {
@@ -100,15 +121,40 @@ impl Table {
         ids.map(|live| live.session.id).collect()
     }
 
-    pub(super) fn count_of(&self, device: DeviceId) -> usize {
-        let of = |live: &&LiveSession| live.session.device == device;
-        self.by_id.values().filter(of).count()
+    /// Whether one more session of this user on this device is within the limits.
+    pub(super) fn has_room(
+        &self,
+        limits: &Limits,
+        user: UserId,
+        device: DeviceId,
+    ) -> Result<(), Denied> {
+        let counts = [
+            (
+                "this device has",
+                self.of_device.of(&device),
+                limits.sessions_per_device,
+            ),
+            ("you have", self.of_user.of(&user), limits.sessions_per_user),
+        ];
+        match counts.into_iter().find(|(_, count, limit)| count >= limit) {
+            None => Ok(()),
+            Some((who, count, _)) => Err(Denied::with(
+                Reason::LimitReached,
+                format!(
+                    "{who} {count} sessions, as many as there may be; `adit sessions` lists them, and `adit sessions --end ID` ends one"
+                ),
+            )),
+        }
     }
 
     /// Notes where a device is now, and returns the sessions that this concerns.
     pub(super) fn moved(&mut self, route: RouteId, to: IpAddr) -> Vec<LiveSession> {
         let mut concerned = Vec::new();
-        for live in self.by_id.values_mut().filter(|live| live.pair.device == route) {
+        for live in self
+            .by_id
+            .values_mut()
+            .filter(|live| live.pair.device == route)
+        {
             live.source = to;
             concerned.push(live.clone());
         }

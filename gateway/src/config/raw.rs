@@ -131,11 +131,18 @@ impl Default for RawLives {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawLimits {
     pub(super) ceremonies: u32,
+    pub(super) sessions_per_device: u32,
+    pub(super) sessions_per_user: u32,
 }
 
 impl Default for RawLimits {
     fn default() -> Self {
-        Self { ceremonies: 32 }
+        Self {
+            ceremonies: 32,
+            // An engineer has a handful; more is a loop.
+            sessions_per_device: 128,
+            sessions_per_user: 256,
+        }
     }
 }
 

@@ -110,10 +110,42 @@ fn a_life_out_of_bounds_is_refused_with_its_bounds() {
         error.to_string(),
         "lives.touch_s: must be 10 to 120 seconds"
     );
-    let error = read(&format!("{MINIMAL}[limits]\nceremonies = 0\n"), &[]).unwrap_err();
-    assert_eq!(error.to_string(), "limits.ceremonies: must be 1 or more");
+    for limit in ["ceremonies", "sessions_per_device", "sessions_per_user"] {
+        let error = read(&format!("{MINIMAL}[limits]\n{limit} = 0\n"), &[]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            format!("limits.{limit}: must be 1 or more")
+        );
+    }
     let error = read(&format!("{MINIMAL}[lives]\nlease_s = 301\n"), &[]).unwrap_err();
     assert_eq!(error.to_string(), "lives.lease_s: must be 4 to 300 seconds");
+}
+
+#[test]
+fn documented_defaults_are_those_of_the_program() {
+    let config = read(MINIMAL, &[]).unwrap();
+    let (lives, limits) = (config.lives, config.limits);
+    for (key, default) in [
+        ("lives.sign_in_s", lives.sign_in.as_secs()),
+        ("lives.session_s", lives.session.as_secs()),
+        ("lives.session_idle_s", lives.session_idle.as_secs()),
+        ("lives.lease_s", lives.lease.as_secs()),
+        ("lives.ceremony_s", lives.ceremony.as_secs()),
+        ("lives.touch_s", lives.touch.as_secs()),
+        ("lives.turn_s", lives.turn.as_secs()),
+        ("limits.ceremonies", limits.ceremonies.into()),
+        (
+            "limits.sessions_per_device",
+            limits.sessions_per_device as u64,
+        ),
+        ("limits.sessions_per_user", limits.sessions_per_user as u64),
+    ] {
+        let row = format!("| `{key}` | {default} |");
+        assert!(
+            include_str!("../../../docs/limits.md").contains(&row),
+            "{row}"
+        );
+    }
 }
 
 #[test]

@@ -268,7 +268,7 @@ async fn keep(store: &Store, policy: &str, log: &Log) {
 
 fn config(dir: &Path) -> Config {
     let text = format!(
-        "public_url = \"http://localhost:8443\"\nlisten = \"127.0.0.1:0\"\nadvertise = \"127.0.0.1:8443\"\nmetrics = \"127.0.0.1:0\"\nstate_dir = \"{}\"\ninsecure_software_authenticator = true\n[lives]\nlease_s = 4\n[limits]\nceremonies = 1000000\n",
+        "public_url = \"http://localhost:8443\"\nlisten = \"127.0.0.1:0\"\nadvertise = \"127.0.0.1:8443\"\nmetrics = \"127.0.0.1:0\"\nstate_dir = \"{}\"\ninsecure_software_authenticator = true\n[lives]\nlease_s = 4\n[limits]\nceremonies = 1000000\nsessions_per_device = 16\nsessions_per_user = 24\n",
         dir.display()
     );
     Config::from_toml(Path::new("gateway.toml"), &text, std::iter::empty()).unwrap()

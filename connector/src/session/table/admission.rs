@@ -118,6 +118,7 @@ impl Table {
         }
         let session = Arc::new(Session {
             id: claim.session,
+            user_streams: self.users.lock().of(claim.user),
             target: claim.target.clone(),
             device: claim.device.fingerprint(),
             claim: ArcSwap::from_pointee(claim),

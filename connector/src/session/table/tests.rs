@@ -2,7 +2,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use adit_proto::roster::Subject;
-use adit_proto::testing::signatures_verified;
+use adit_proto::testing::{Person, signatures_verified};
 use adit_proto::wire::audit::Record;
 use adit_proto::wire::control::Offer;
 use prost::Message;
@@ -215,6 +215,27 @@ async fn a_session_serves_the_device_that_it_was_offered_for_only() {
             .unwrap_err(),
         Reason::SessionExpired
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_user_has_so_many_streams_over_all_sessions_and_others_have_theirs() {
+    let mut world = World::new();
+    let bert = world.log.add_person("bert@example.com", &["devs"]);
+    world.deliver();
+    let table = &world.table;
+    let open = async |person: &Person| {
+        let session = table.offer(world.offer(person, "service/prod/db")).await;
+        let (id, device) = (session.unwrap().id(), person.device.fingerprint());
+        move || table.open_stream(id, device)
+    };
+    let (first, second) = (open(&world.anna).await, open(&world.anna).await);
+    let mut streams: Vec<_> = (0..4).map(|_| first().unwrap()).collect();
+    streams.extend((0..4).map(|_| second().unwrap()));
+    assert_eq!(first().unwrap_err(), Reason::LimitReached);
+    assert_eq!(second().unwrap_err(), Reason::LimitReached);
+    assert!((open(&bert).await)().is_ok());
+    streams.pop();
+    assert!(first().is_ok());
 }
 
 #[tokio::test(start_paused = true)]

@@ -213,6 +213,37 @@ async fn a_connector_cannot_accept_for_another_route() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_and_a_user_have_so_many_sessions_and_one_that_ends_makes_room() {
+    let mut scene = Scene::new().await;
+    let first = scene.open("cluster/prod").await.session.id;
+    for _ in 1..16 {
+        scene.open("service/prod/db").await;
+    }
+    let denied = scene.denied("cluster/prod").await;
+    assert_eq!(denied.reason, Reason::LimitReached);
+    assert!(denied.detail.starts_with("this device has 16 sessions"));
+
+    let user = scene.person.user;
+    let second_device = |log: &mut Log| {
+        let invited = log.invite(user);
+        log.enrol(&invited)
+    };
+    let other = scene.rig.says(second_device).await;
+    scene.rig.sign_in(&other).await;
+    scene.agent = Agent::register(&scene.rig, &other).await;
+    for _ in 0..8 {
+        scene.open("service/prod/db").await;
+    }
+    let denied = scene.denied("cluster/prod").await;
+    assert_eq!(denied.reason, Reason::LimitReached);
+    assert!(denied.detail.starts_with("you have 24 sessions"));
+
+    let broker = &scene.rig.services.broker;
+    assert!(broker.end(first, Reason::SessionRevoked, "").await);
+    scene.open("cluster/prod").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_sign_in_of_this_device_nothing_opens() {
     let mut log = Log::new();
     log.add_cluster("prod");
