@@ -2,10 +2,12 @@
 
 use std::io::Write;
 
+use adit_proto::time::UnixMillis;
 use comfy_table::{Table, presets};
 use serde_json::Value;
 
 use crate::exit::Failure;
+use crate::timestamp::rfc3339;
 
 /// A column: its heading, and the JSON pointer of its value in a row.
 pub(super) type Column = (&'static str, &'static str);
@@ -46,10 +48,19 @@ fn table(rows: &Value, columns: &[Column]) -> String {
     for row in rows.as_array().into_iter().flatten() {
         let cells = columns
             .iter()
-            .map(|(_, pointer)| cell(row.pointer(pointer)));
+            .map(|(_, pointer)| shown(pointer, row.pointer(pointer)));
         table.add_row(cells.collect::<Vec<_>>());
     }
     table.trim_fmt()
+}
+
+/// A time as the calendar has it; everything else as it is.
+pub(super) fn shown(pointer: &str, value: Option<&Value>) -> String {
+    let time = value.and_then(Value::as_u64).map(UnixMillis);
+    match time {
+        Some(time) if pointer.ends_with("_ms") => rfc3339(time),
+        _ => cell(value),
+    }
 }
 
 /// What comes from a gateway is text: nothing of it moves the terminal's cursor.
@@ -71,6 +82,14 @@ pub(super) fn cell(value: Option<&Value>) -> String {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn times_are_shown_as_the_calendar_has_them_and_numbers_as_they_are() {
+        let rows = json!([{"expires_ms": 951_782_400_000_u64, "number": 951_782_400_000_u64}]);
+        let text = table(&rows, &[("EXPIRES", "/expires_ms"), ("NUMBER", "/number")]);
+        let row: Vec<_> = text.lines().last().unwrap().split_whitespace().collect();
+        assert_eq!(row, ["2000-02-29T00:00:00Z", "951782400000"]);
+    }
 
     #[test]
     fn a_table_shows_text_and_no_escapes() {

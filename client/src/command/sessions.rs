@@ -33,7 +33,7 @@ impl SessionsArgs {
         let columns = [
             ("ID", "/id"),
             ("TARGET", "/target"),
-            ("EXPIRES_MS", "/expires_ms"),
+            ("EXPIRES", "/expires_ms"),
         ];
         output::list(global.json, &answer, "/sessions", &columns)
     }

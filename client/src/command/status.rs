@@ -8,6 +8,9 @@ use crate::agent::protocol::SeatStatus;
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};
 
+/// Where the gateway says when the sign-in ends.
+const UNTIL: &str = "/sign_in/expires_ms";
+
 /// Shows it. Exits with 3 when nobody is signed in and with 5 when the gateway does not answer.
 ///
 /// # Errors
@@ -60,9 +63,9 @@ fn print(seat: &SeatStatus, who: Option<&Value>) -> Result<(), Failure> {
         seat.gateway,
         at("/user/name"),
         at("/device/name"),
-        match who.and_then(|who| who.get("sign_in")) {
-            Some(Value::Object(_)) => "yes",
-            _ => "no",
+        match who.and_then(|who| who.pointer(UNTIL)) {
+            Some(until) => format!("until {}", output::shown(UNTIL, Some(until))),
+            None => "no".to_owned(),
         },
         seat.roster_number,
     ))

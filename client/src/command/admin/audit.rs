@@ -30,7 +30,7 @@ impl AuditCommand {
         let path = format!("/v1/admin/audit?after={after}&limit={limit}");
         let columns = [
             ("CURSOR", "/cursor"),
-            ("TIME_MS", "/time_ms"),
+            ("TIME", "/time_ms"),
             ("KIND", "/kind"),
             ("USER", "/actor/user_name"),
             ("REASON", "/reason"),

@@ -31,7 +31,7 @@ impl SessionsCommand {
             ("USER", "/user_id"),
             ("DEVICE", "/device_id"),
             ("TARGET", "/target"),
-            ("EXPIRES_MS", "/expires_ms"),
+            ("EXPIRES", "/expires_ms"),
         ];
         match self {
             Self::List => list(global, "/v1/admin/sessions", "sessions", &columns).await,
