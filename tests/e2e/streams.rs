@@ -3,8 +3,12 @@
 mod table;
 mod verbs;
 
+use std::time::Duration;
+
 use adit_harness::cluster::Cluster;
-use adit_harness::stack::{ENGINEERS_EDIT, ENGINEERS_VIEW, Engineer, Stack};
+use adit_harness::stack::{BOUND, ENGINEERS_EDIT, ENGINEERS_VIEW, Engineer, Stack};
+use adit_harness::terminal::Terminal;
+use adit_harness::wait;
 
 /// What `kubectl debug` needs and the role `edit` does not have.
 const MAY_DEBUG: &str = "{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, \
@@ -38,6 +42,50 @@ impl Scene {
             cluster,
         }
     }
+}
+
+/// What F11 allows; nothing else ends by then.
+const ENDED: Duration = Duration::from_secs(30);
+
+#[test]
+fn f11_f56_an_exec_ends_in_the_pod_when_kubectl_is_killed_and_when_its_user_is_revoked() {
+    let scene = Scene::new();
+    let pod = "cut-off";
+    scene.cluster.node().unwrap().run_server(pod).unwrap();
+    let kubectl = scene.ben.kubectl("prod").unwrap();
+    let started = |mark: &str| {
+        let script = ["sh", "-c", "echo here; read line", mark];
+        // Without a terminal in the pod: with one the kubelet lets the program run on, through Adit or not.
+        let exec = kubectl.launch(&["exec", "-i", pod, "--"]).args(script);
+        let terminal = Terminal::start(&exec).unwrap();
+        terminal.until("here", BOUND).unwrap();
+        assert!(runs(&scene, pod, mark));
+        terminal
+    };
+    let ends = |mark: &str| {
+        let over = || Ok((!runs(&scene, pod, mark)).then_some(()));
+        wait::until(&format!("the end of {mark} in the pod"), ENDED, over).unwrap();
+    };
+
+    let other = started("other");
+    let killed = started("killed");
+    // Dropping it kills kubectl.
+    drop(killed);
+    ends("killed");
+    assert!(runs(&scene, pod, "other"));
+
+    scene.stack.admin.revoke("ben@example.org").unwrap();
+    assert_ne!(other.finish(ENDED).unwrap(), 0);
+    ends("other");
+}
+
+/// Whether a program with this word in its command line runs in the pod.
+fn runs(scene: &Scene, pod: &str, mark: &str) -> bool {
+    let admin = scene.cluster.kubectl().unwrap();
+    let processes = admin.ok(&["exec", pod, "--", "ps", "-o", "args"]).unwrap();
+    processes
+        .lines()
+        .any(|line| line.starts_with("sh -c") && line.ends_with(mark))
 }
 
 #[test]

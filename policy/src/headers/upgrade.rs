@@ -62,7 +62,7 @@ pub(super) fn ask(
         words.extend(listed.map(str::to_owned));
     }
     match upgrade {
-        // The kubelet, which serves port-forward itself, reads the first of several headers alone.
+        // A server may read the first of several headers alone.
         Upgrade::WebSocket if !words.is_empty() => {
             headers.insert(offers.clone(), header_value(&offers, &words.join(", "))?);
         }
