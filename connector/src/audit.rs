@@ -28,6 +28,7 @@ use adit_proto::wire::audit::Actor;
 use adit_proto::wire::audit::record::Event;
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::clock::Clock;
 
@@ -99,7 +100,7 @@ impl Audit {
                 clock,
                 syncer,
                 written,
-                refusals: Refusals::default(),
+                refusals: Refusals::new(refusals::RATE),
             }),
         };
         audit
@@ -123,7 +124,12 @@ impl Audit {
 
     /// Notes what a device was refused, as long as that is not too often; else it is counted, and the count is noted.
     pub fn note_refusal(&self, device: Fingerprint, actor: &Actor, event: Event) {
-        if self.shared.refusals.take(device, actor).is_some() {
+        if self
+            .shared
+            .refusals
+            .take(device, actor, Instant::now())
+            .is_some()
+        {
             self.note(event);
         }
     }
@@ -156,8 +162,8 @@ impl Audit {
     /// # Errors
     /// [`AuditError`]; what was noted waits for the next attempt.
     pub fn flush(&self) -> Result<(), AuditError> {
-        for left_out in self.shared.refusals.left_out() {
-            self.note(left_out);
+        for beyond in self.shared.refusals.beyond() {
+            self.note(refusals::left_out(beyond));
         }
         let seq = self.shared.spool.lock().flush()?;
         self.shared.written.send_if_modified(|written| {

@@ -3,6 +3,7 @@
 //! A record is accepted only as the next one of its chain, and only from the chain's owner. Records are kept as their
 //! writers hashed them.
 
+mod refusals;
 mod upload;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use adit_proto::wire::audit::{ChainStarted, Record};
 use prost::Message;
 use tokio::sync::Mutex;
 
+use refusals::Refusals;
 pub use upload::UploadError;
 
 use crate::clock::{Clock, Entropy};
@@ -33,6 +35,7 @@ pub struct Audit {
     chain: [u8; 16],
     /// Where our chain stands. Held while a record is stored, so that records get their numbers in order.
     head: Mutex<ChainHead>,
+    refusals: Refusals,
 }
 
 impl Audit {
@@ -53,6 +56,7 @@ impl Audit {
             entropy,
             chain,
             head,
+            refusals: Refusals::new(refusals::RATE),
         });
         let started = ChainStarted {
             writer: OWNER.to_owned(),

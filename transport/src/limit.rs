@@ -1,11 +1,15 @@
 //! How often each of many may do something: a bucket of tokens for each, in bounded memory.
 
+mod beyond;
+
 use std::hash::Hash;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tokio::time::Instant;
+
+pub use beyond::{Beyond, CountedLimits};
 
 /// How many sources are remembered; while as many are active, new ones get nothing. About 4 MiB.
 const SOURCES: usize = 1 << 16;

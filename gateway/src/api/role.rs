@@ -170,27 +170,27 @@ pub(super) async fn prove<R: Role>(mut request: Request, next: Next) -> Response
     let refusal = response.extensions().get::<Refusal>();
     if let Some(refusal) = refusal.filter(|refusal| refusal.is_to_be_noted()) {
         let path: String = uri.path().chars().take(PATH_SHOWN).collect();
-        let event = event(
-            &services,
-            &caller,
-            format!("{method} {path}"),
-            refusal.reason(),
-        );
-        services.audit.note(event).await;
+        let actor = actor(&services, &caller);
+        let event = event(actor.clone(), format!("{method} {path}"), refusal.reason());
+        let audit = &services.audit;
+        audit.note_refusal(caller.device, &actor, event).await;
     }
     response
 }
 
-fn event(services: &Services, caller: &Caller, call: String, reason: Reason) -> Event {
+fn actor(services: &Services, caller: &Caller) -> Actor {
     let roster = services.roster.snapshot();
     let user = roster.as_ref().and_then(|roster| roster.user(caller.user));
-    let actor = Actor {
+    Actor {
         user_id: caller.user.to_string(),
         user_name: user.map(|user| user.name.clone()).unwrap_or_default(),
         device_id: caller.device.to_string(),
         session_id: String::new(),
         source_address: caller.source.ip().to_string(),
-    };
+    }
+}
+
+fn event(actor: Actor, call: String, reason: Reason) -> Event {
     Event::Refusal(Refused {
         actor: Some(actor),
         subject: call,

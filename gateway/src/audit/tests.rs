@@ -138,3 +138,39 @@ async fn c5_a_connector_cannot_write_another_clusters_chain() {
         "the gateway's chain: {own:?}"
     );
 }
+
+#[tokio::test]
+async fn a_device_that_is_refused_again_and_again_leaves_bounded_records_and_a_count() {
+    use adit_proto::id::DeviceId;
+    use adit_proto::wire::audit::Actor;
+    let bench = Bench::sqlite();
+    let audit = audit(&bench).await;
+    let (device, other) = ([3; 10], [4; 10]);
+    let refuse = async |device, times| {
+        let id = DeviceId::from_parts(NOW, device);
+        let actor = Actor {
+            device_id: id.to_string(),
+            ..Actor::default()
+        };
+        for _ in 0..times {
+            audit.note_refusal(id, &actor, action("refused")).await;
+        }
+    };
+    refuse(device, 1_000).await;
+    refuse(other, 1).await;
+    audit.note_left_out().await;
+    audit.note_left_out().await;
+    let held = bench.open().await.audit_after(0, 2_000).await.unwrap();
+    let events: Vec<_> = held
+        .iter()
+        .map(|stored| Record::decode(&stored.record.record[..]).unwrap().event)
+        .collect();
+    // The start, the other device's, and the count; the rest is the first device's.
+    let recorded = events.len() - 3;
+    assert!((128..1_000).contains(&recorded), "{recorded}");
+    let Some(Some(Event::Refusal(last))) = events.last() else {
+        panic!("{:?}", events.last());
+    };
+    let left_out = format!("{} more ", 1_000 - recorded);
+    assert!(last.detail.starts_with(&left_out), "{}", last.detail);
+}

@@ -49,8 +49,10 @@ impl Broker {
         let plan = match self.plan(caller, target).await {
             Ok(plan) => plan,
             Err(judged) => {
-                let event = refusal(caller, target, &judged);
-                self.parts.audit.note(event).await;
+                let actor = actor(caller, "", String::new());
+                let event = refusal(actor.clone(), target, &judged);
+                let audit = &self.parts.audit;
+                audit.note_refusal(caller.device, &actor, event).await;
                 return Err(judged.shown);
             }
         };
@@ -282,9 +284,9 @@ fn actor(caller: &Caller, name: &str, session: String) -> Actor {
     }
 }
 
-fn refusal(caller: &Caller, target: &Target, judged: &Judged) -> Event {
+fn refusal(actor: Actor, target: &Target, judged: &Judged) -> Event {
     Event::SessionDecided(SessionDecided {
-        actor: Some(actor(caller, "", String::new())),
+        actor: Some(actor),
         target: target.to_string(),
         reason: judged.reason.to_string(),
         detail: judged.shown.detail.clone(),

@@ -32,7 +32,10 @@ impl Broker {
                 Ok(()) = roster.changed() => self.judge_all().await,
                 Ok(()) = suspensions.changed() => self.judge_all().await,
                 Some(place) = relocated.recv() => self.moved(place).await,
-                _ = sweep.tick() => self.end_expired().await,
+                _ = sweep.tick() => {
+                    self.end_expired().await;
+                    self.parts.audit.note_left_out().await;
+                }
                 else => return,
             }
         }
