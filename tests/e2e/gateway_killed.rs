@@ -1,11 +1,15 @@
-//! F1: the gateway is killed, and what goes through it pauses and goes on.
+//! F1, F6: the gateway is killed. What goes through it pauses and goes on, or ends with the lease.
 
 use std::time::Duration;
 
+use adit_harness::built::Build;
 use adit_harness::stack::BOUND;
 use adit_harness::wait;
 
 use crate::busy::Stage;
+
+/// A short lease, for the test that waits for its end.
+const LEASE: Duration = Duration::from_secs(10);
 
 #[test]
 fn f1_busy_watch_and_forward_go_on_whole_when_the_gateway_is_killed_for_2_and_5_seconds() {
@@ -16,6 +20,31 @@ fn f1_busy_watch_and_forward_go_on_whole_when_the_gateway_is_killed_for_2_and_5_
 #[ignore = "long: the gateway is away for 10 seconds"]
 fn f1_busy_watch_and_forward_go_on_whole_when_the_gateway_is_killed_for_10_seconds() {
     goes_on_when_killed_for(&[10]);
+}
+
+#[test]
+fn f6_without_a_gateway_everything_ends_with_the_lease_and_begins_anew_when_it_is_back() {
+    let lease = format!("[lives]\nlease_s = {}\n", LEASE.as_secs());
+    let mut stage = Stage::with(&lease, Build::default()).unwrap();
+    let (watch, forward) = (stage.watch().unwrap(), stage.forward().unwrap());
+    let sessions = stage.sessions().unwrap();
+    stage.stack.gateway.kill().unwrap();
+    for session in &sessions {
+        let ended = |line: &str| line.contains(session) && line.contains("lease_expired");
+        let seen = wait::until("the end of the lease at the connector", LEASE * 3, || {
+            Ok(stage.stack.connector.log().lines().any(ended).then_some(()))
+        });
+        stage.shown(seen);
+    }
+    stage.stack.gateway.run().unwrap();
+    watch.ended(BOUND).unwrap();
+    let said = forward.cut_off(BOUND).unwrap();
+    // What the gateway says first, to which the connector comes back without the session.
+    let reasons = ["lease_expired", "target_offline"];
+    let told = reasons.iter().any(|reason| said.contains(reason));
+    assert!(told, "{said}\n{}", stage.logs());
+    stage.watch().unwrap().whole().unwrap();
+    stage.forward().unwrap().whole().unwrap();
 }
 
 fn goes_on_when_killed_for(outages: &[u64]) {

@@ -13,6 +13,7 @@ mod closed_door;
 mod cluster;
 mod cut;
 mod cut_off;
+mod draining;
 mod enrolment;
 mod gateway_killed;
 mod joined;

@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
 use super::{BOUND, Engineer, write};
 use crate::netns::Host;
-use crate::process::{Launch, Process};
+use crate::process::{Finished, Launch, Process};
 use crate::scratch::scratch;
 
 /// A connector, configured and perhaps running.
@@ -116,6 +117,23 @@ impl Connector {
         self.process
             .take()
             .map_or(Ok(()), |mut process| process.kill())
+    }
+
+    /// Its process.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn process(&mut self) -> Result<&mut Process> {
+        self.process.as_mut().context("a connector that runs")
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it has not ended by then, or does not run.
+    pub fn ended(&mut self, bound: Duration) -> Result<Finished> {
+        let process = self.process.take().context("a connector that runs")?;
+        process.finish(bound)
     }
 
     /// Where its state and configuration lie.

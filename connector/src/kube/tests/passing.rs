@@ -153,6 +153,34 @@ async fn an_unauthorized_connector_is_the_clusters_fault_and_a_forbidden_user_is
 }
 
 #[tokio::test]
+async fn f36_what_the_api_server_says_of_its_load_is_passed_on_as_it_is_and_not_tried_again() {
+    for (status, header) in [
+        ("429 Too Many Requests", "Retry-After: 7"),
+        (
+            "500 Internal Server Error",
+            "X-Kubernetes-Pf-Flowschema-Uid: a",
+        ),
+        ("503 Service Unavailable", "Retry-After: 1"),
+        ("504 Gateway Timeout", "Content-Type: application/json"),
+    ] {
+        let answer = format!("HTTP/1.1 {status}\r\n{header}\r\nContent-Length: 4\r\n\r\nbody");
+        let rig = Rig::answering(answer.leak()).await;
+        let got = rig.send(get("")).await;
+        let text = got.text.to_lowercase();
+        assert!(
+            text.starts_with(&format!("http/1.1 {}\r\n", status.to_lowercase())),
+            "{text}"
+        );
+        assert!(
+            text.contains(&format!("\r\n{}\r\n", header.to_lowercase())),
+            "{text}"
+        );
+        assert!(got.whole && text.ends_with("\r\n\r\nbody"), "{text}");
+        assert_eq!(rig.upstream().matches("GET ").count(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_is_not_followed_and_names_no_other_host() {
     let rig = Rig::answering(
         "HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/latest\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n",
