@@ -218,7 +218,7 @@ impl App {
             parties.extend(kept.ok().flatten());
         }
         let quiet = async {
-            while self.sessions.has_streams() {
+            while self.sessions.counted().1 > 0 {
                 tokio::time::sleep(DRAIN_LOOK).await;
                 self.do_due().await;
             }

@@ -12,6 +12,7 @@
 //! session is admitted, and when the spool or the disk is full, or a sync failed, nothing is recorded and so no request
 //! is served.
 
+mod counts;
 pub mod event;
 mod open;
 mod refusals;
@@ -32,6 +33,8 @@ use tokio::time::Instant;
 
 use crate::clock::Clock;
 
+pub use counts::Counted;
+use counts::{Counts, Kind};
 pub use open::OpenError;
 use refusals::Refusals;
 pub use segment::BrokenChain;
@@ -83,6 +86,18 @@ struct Shared {
     syncer: Syncer,
     written: watch::Sender<u64>,
     refusals: Refusals,
+    counts: Counts,
+}
+
+/// The log at one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filling {
+    /// Records that no gateway has stored.
+    pub waiting: u64,
+    /// What the spool takes on the disk, in bytes.
+    pub bytes: u64,
+    /// What it may take.
+    pub max_bytes: u64,
 }
 
 impl Audit {
@@ -101,6 +116,7 @@ impl Audit {
                 syncer,
                 written,
                 refusals: Refusals::new(refusals::RATE),
+                counts: Counts::default(),
             }),
         };
         audit
@@ -112,8 +128,9 @@ impl Audit {
     /// Appends an event that nobody waits for: it is written with the next one that somebody does, or by
     /// [`Self::flush`].
     pub fn note(&self, event: Event) {
-        let now = self.shared.clock.wall();
+        let (now, kind) = (self.shared.clock.wall(), Kind::of(&event));
         let noted = self.shared.spool.lock().append(now, event);
+        self.shared.counts.count(kind, noted.is_ok());
         if let Err(error) = noted {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
@@ -131,6 +148,8 @@ impl Audit {
             .is_some()
         {
             self.note(event);
+        } else {
+            self.shared.counts.count(Kind::of(&event), false);
         }
     }
 
@@ -139,8 +158,10 @@ impl Audit {
     /// # Errors
     /// [`AuditError`]; nothing was recorded then.
     pub fn record(&self, event: Event) -> Result<u64, AuditError> {
-        let now = self.shared.clock.wall();
-        let seq = self.shared.spool.lock().record(now, event)?;
+        let (now, kind) = (self.shared.clock.wall(), Kind::of(&event));
+        let recorded = self.shared.spool.lock().record(now, event);
+        self.shared.counts.count(kind, recorded.is_ok());
+        let seq = recorded?;
         self.shared.written.send_replace(seq);
         Ok(seq)
     }
@@ -199,6 +220,18 @@ impl Audit {
     #[must_use]
     pub fn admits_sessions(&self) -> bool {
         self.shared.spool.lock().admits_sessions()
+    }
+
+    /// What was recorded since the process started.
+    #[must_use]
+    pub fn counted(&self) -> Counted {
+        self.shared.counts.read()
+    }
+
+    /// How full the log is.
+    #[must_use]
+    pub fn filling(&self) -> Filling {
+        self.shared.spool.lock().filling()
     }
 
     /// Takes a gateway's word that it stores everything up to `seq`, and removes segments that are done.

@@ -11,6 +11,7 @@
 mod backoff;
 mod connection;
 mod incoming;
+mod metrics;
 mod offers;
 mod outgoing;
 

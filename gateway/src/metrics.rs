@@ -1,16 +1,24 @@
-//! Metrics in the text format of Prometheus, on a listener of their own.
+//! Metrics in the text format of OpenMetrics, on a listener of their own: this gateway's, and what connectors tell.
 //!
-//! Everything is read when it is asked for; nothing here is on the path of a datagram. There are no labels.
+//! Everything is read when it is asked for; nothing here is on the path of a datagram.
 
-use std::fmt::Write as _;
+mod connectors;
+
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -54,91 +62,96 @@ impl Metrics {
             .with_state(self)
     }
 
-    fn text(&self) -> String {
-        let counts = self.relay.counts();
+    fn text(&self) -> Result<String, fmt::Error> {
+        let mut shown = prometheus_client::registry::Registry::default();
+        shown.register_collector(Box::new(self.clone()));
         let mut text = String::new();
-        for (name, help, value) in counters(&counts) {
-            put(&mut text, name, "counter", (help, &value));
-        }
-        let parties = self.registry.all().len();
-        let sessions = self.broker.live().len();
-        let gauges = [
-            ("adit_parties", "Registered control connections.", parties),
-            ("adit_sessions", "Live sessions.", sessions),
-        ];
-        for (name, help, value) in gauges {
-            put(&mut text, name, "gauge", (help, &value));
-        }
-        let age = self.readings.newest().age().as_secs_f64();
-        let help = "Age of the last reading of the store; at one lease everything ends.";
-        put(
-            &mut text,
-            "adit_store_reading_age_seconds",
-            "gauge",
-            (help, &age),
-        );
-        text
+        prometheus_client::encoding::text::encode(&mut text, &shown)?;
+        Ok(text)
     }
 }
 
-async fn answer(State(metrics): State<Metrics>) -> impl IntoResponse {
-    const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-    ([(CONTENT_TYPE, TEXT)], metrics.text())
+async fn answer(State(metrics): State<Metrics>) -> Result<impl IntoResponse, StatusCode> {
+    const TEXT: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let text = metrics.text();
+    let text = text.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    Ok(([(CONTENT_TYPE, TEXT)], text))
 }
 
-fn put(text: &mut String, name: &str, kind: &str, (help, value): (&str, &dyn std::fmt::Display)) {
-    // Writing to a string does not fail.
-    let _ = writeln!(
-        text,
-        "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}"
-    );
+impl Collector for Metrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for (name, help, count) in counters(&self.relay.counts()) {
+            let metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(count).encode(metric)?;
+        }
+        let parties = self.registry.all().len();
+        let help = "Registered control connections.";
+        gauge(&mut encoder, ("adit_parties", help), parties)?;
+        let sessions = self.broker.live().len();
+        gauge(&mut encoder, ("adit_sessions", "Live sessions."), sessions)?;
+        let age = self.readings.newest().age().as_secs_f64();
+        let help = "Age of the last reading of the store; at one lease everything ends.";
+        gauge(&mut encoder, ("adit_store_reading_age_seconds", help), age)?;
+        connectors::encode(&self.registry, &mut encoder)
+    }
+}
+
+fn gauge<N: EncodeGaugeValue>(
+    encoder: &mut DescriptorEncoder<'_>,
+    (name, help): (&str, &str),
+    value: N,
+) -> fmt::Result {
+    let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    ConstGauge::new(value).encode(metric)
 }
 
 /// The relay's counters: each datagram that it received is in exactly one of forwarded and dropped, or is control class.
 fn counters(counts: &RelayCounts) -> [(&'static str, &'static str, u64); 8] {
     [
         (
-            "adit_relay_forwarded_total",
+            "adit_relay_forwarded",
             "Datagrams forwarded.",
             counts.forwarded,
         ),
         (
-            "adit_relay_forwarded_bytes_total",
+            "adit_relay_forwarded_bytes",
             "Their bytes.",
             counts.forwarded_bytes,
         ),
         (
-            "adit_relay_unknown_source_total",
+            "adit_relay_unknown_source",
             "Dropped: no such party.",
             counts.unknown_source,
         ),
         (
-            "adit_relay_not_announced_total",
+            "adit_relay_not_announced",
             "Dropped: no session joins them.",
             counts.not_announced,
         ),
         (
-            "adit_relay_unroutable_total",
+            "adit_relay_unroutable",
             "Dropped: no connection ID of 16 bytes.",
             counts.unroutable,
         ),
         (
-            "adit_relay_limited_total",
+            "adit_relay_limited",
             "Dropped: over a stranger's limit.",
             counts.limited,
         ),
         (
-            "adit_relay_send_errors_total",
+            "adit_relay_send_errors",
             "Dropped: the system refused them.",
             counts.send_errors,
         ),
-        ("adit_relay_moved_total", "Routes that moved.", counts.moved),
+        ("adit_relay_moved", "Routes that moved.", counts.moved),
     ]
 }
 
 #[cfg(test)]
 mod tests {
     use adit_proto::testing::Log;
+    use adit_proto::wire::control as wire;
+    use adit_proto::wire::control::frame::Message;
     use http_body_util::{BodyExt, Empty};
     use hyper_util::rt::TokioIo;
     use tokio::task::JoinSet;
@@ -152,7 +165,13 @@ mod tests {
         let mut log = Log::new();
         let cluster = log.add_cluster("prod");
         let rig = Rig::start(log).await;
-        let _here = Connector::register(&rig, &cluster).await;
+        let mut here = Connector::register(&rig, &cluster).await;
+        let told = wire::Metrics {
+            requests_forwarded: 7,
+            links: 3,
+            ..wire::Metrics::default()
+        };
+        here.party.send(Message::Metrics(told)).await;
         let (_reader, readings) = Reader::new(&rig.services);
         let metrics = Metrics {
             relay: Arc::clone(&rig.relay),
@@ -169,14 +188,34 @@ mod tests {
             .await
             .unwrap();
         tasks.spawn(async move { connection.await.map_err(std::io::Error::other) });
-        let request = http::Request::get("/metrics").header("host", "metrics");
-        let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
-        let response = patiently(sender.send_request(request)).await.unwrap();
-        let body = response.into_body().collect().await.unwrap().to_bytes();
-        let text = String::from_utf8(body.to_vec()).unwrap();
-        assert!(text.contains("\nadit_parties 1\n"), "{text}");
-        assert!(
-            text.contains("\nadit_relay_forwarded_total 0\n") && text.contains("adit_sessions 0")
-        );
+        let mut read = async || {
+            let request = http::Request::get("/metrics").header("host", "metrics");
+            let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
+            let response = sender.send_request(request).await.unwrap();
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            String::from_utf8(body.to_vec()).unwrap()
+        };
+        let text = patiently(async {
+            loop {
+                let text = read().await;
+                if text.contains("adit_connector_links{") {
+                    break text;
+                }
+            }
+        })
+        .await;
+        let [a, b, c, d, ..] = here.party.instance;
+        let instance = format!("{:08x}", u32::from_be_bytes([a, b, c, d]));
+        for line in [
+            "adit_parties 1".to_owned(),
+            "adit_relay_forwarded_total 0".to_owned(),
+            "adit_sessions 0".to_owned(),
+            format!("adit_connector_links{{cluster=\"prod\",instance=\"{instance}\"}} 3"),
+            format!(
+                "adit_connector_requests_forwarded_total{{cluster=\"prod\",instance=\"{instance}\"}} 7"
+            ),
+        ] {
+            assert!(text.contains(&format!("\n{line}\n")), "{line}: {text}");
+        }
     }
 }

@@ -9,9 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use adit_proto::Reason;
 use adit_proto::id::ClusterId;
 use adit_proto::target::Name;
+use adit_proto::wire::control::Metrics;
 use adit_proto::wire::control::frame::Message;
 use adit_transport::cid::RouteId;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::mpsc;
 
 use crate::caller::{Party, Role};
@@ -40,6 +41,7 @@ pub struct Live {
     serves: Option<Serves>,
     frames: mpsc::Sender<Message>,
     connection: quinn::Connection,
+    told: Mutex<Option<Metrics>>,
 }
 
 /// What a connector serves, in its own words.
@@ -120,6 +122,17 @@ impl Live {
         canonical(self.connection.remote_address())
     }
 
+    /// Keeps what a connector tells of itself.
+    pub fn tell(&self, metrics: Metrics) {
+        *self.told.lock() = Some(metrics);
+    }
+
+    /// What a connector told of itself last.
+    #[must_use]
+    pub fn told(&self) -> Option<Metrics> {
+        *self.told.lock()
+    }
+
     /// Queues a message. A party whose queue is full is closed: what it missed it gets when it comes back.
     pub fn send(&self, message: Message) {
         if self.frames.try_send(message).is_err() {
@@ -181,6 +194,7 @@ impl Registry {
             serves: new.serves,
             frames,
             connection: new.connection,
+            told: Mutex::default(),
         });
         let mut lives = self.lives.write();
         let before = lives.insert(&live);

@@ -13,8 +13,8 @@ use adit_proto::wire::audit::Record;
 use adit_proto::wire::audit::record::Event;
 use bytes::BytesMut;
 
-use super::AuditError;
 use super::segment::{self, End, PREFIX, RECORD_MAX};
+use super::{AuditError, Filling};
 use crate::random;
 
 /// A segment is closed at this size, in bytes. What a gateway stored is removed by whole segments.
@@ -143,6 +143,14 @@ impl Spool {
     /// What the segments hold, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()
+    }
+
+    pub(super) fn filling(&self) -> Filling {
+        Filling {
+            waiting: self.end.seq.saturating_sub(self.stored),
+            bytes: self.bytes() + self.pending.len() as u64,
+            max_bytes: self.max_bytes,
+        }
     }
 
     pub(super) fn admits_sessions(&self) -> bool {

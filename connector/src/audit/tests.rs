@@ -263,3 +263,48 @@ fn a_sync_that_failed_stops_the_log_for_good() {
     ));
     assert!(!audit.admits_sessions());
 }
+
+#[test]
+fn each_request_is_counted_once_whether_it_was_forwarded_refused_left_out_or_not_recorded() {
+    use adit_proto::wire::audit::RequestIntent;
+    let intent = |reason: &str| {
+        Event::RequestIntent(RequestIntent {
+            reason: reason.to_owned(),
+            ..RequestIntent::default()
+        })
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let audit = open(dir.path()).unwrap();
+    audit.record(intent("")).unwrap();
+    let device = adit_proto::key::Fingerprint([1; 32]);
+    // Beyond the 128 that are recorded one by one.
+    for _ in 0..200 {
+        audit.note_refusal(device, &Actor::default(), intent("policy_denied"));
+    }
+    audit.note(refused("an offer"));
+    let counted = Counted {
+        requests_forwarded: 1,
+        requests_refused: 200,
+        refusals: 1,
+        ..Counted::default()
+    };
+    assert_eq!(audit.counted(), counted);
+    audit.shared.spool.lock().failed = true;
+    audit.record(intent("")).unwrap_err();
+    assert_eq!(audit.counted().requests_forwarded, 1);
+    assert_eq!(audit.counted().requests_refused, 201);
+}
+
+#[test]
+fn what_waits_for_a_gateway_is_what_none_has_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let audit = open(dir.path()).unwrap();
+    let before = audit.filling();
+    let seq = audit.record(refused("one")).unwrap();
+    let after = audit.filling();
+    assert_eq!(after.waiting, before.waiting + 1);
+    assert!(after.bytes > before.bytes && after.max_bytes == 64 << 20);
+    let chain = uploaded(&audit).pop().unwrap().chain;
+    audit.stored(&chain, seq);
+    assert_eq!(audit.filling().waiting, 0);
+}

@@ -21,7 +21,7 @@ use super::Control;
 use super::backoff::Backoff;
 use super::incoming::Incoming;
 use super::offers::OfferRoom;
-use super::outgoing;
+use super::{metrics, outgoing};
 
 /// How long a gateway has to answer a registration.
 const REGISTER: Duration = Duration::from_secs(5);
@@ -181,6 +181,7 @@ impl Control {
             over = outgoing::upload(self, &queue, storing) => over,
             over = outgoing::tell_ends(self.sessions.ends(), &queue) => over,
             over = outgoing::probe(nudges, &queue) => over,
+            over = metrics::tell(self, &queue) => over,
             over = outgoing::fetch(&self.book, &queue) => over,
             () = self.draining.cancelled() => Over::Draining,
         }

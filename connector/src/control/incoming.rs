@@ -81,6 +81,7 @@ impl Incoming {
             | Message::Probe(_)
             | Message::OfferAnswer(_)
             | Message::AuditUpload(_)
+            | Message::Metrics(_)
             | Message::RosterFetch(_) => return Err(Over::Refused(Reason::RequestMalformed)),
         }
         Ok(())

@@ -68,6 +68,7 @@ pub struct Upstream {
     prefix: String,
     bearer: Option<Arc<Bearer>>,
     connections: Arc<Semaphore>,
+    limit: usize,
 }
 
 impl Upstream {
@@ -99,7 +100,14 @@ impl Upstream {
             prefix,
             bearer,
             connections: Arc::new(Semaphore::new(connections)),
+            limit: connections,
         }
+    }
+
+    /// Connections that carry a request now.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.limit - self.connections.available_permits()
     }
 
     /// The token that is read again and again, if that is the credential.

@@ -44,6 +44,12 @@ impl Held {
             link: link.stable_id(),
         }
     }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.lock().values().map(VecDeque::len).sum()
+    }
 }
 
 impl Drop for Place {

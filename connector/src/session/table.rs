@@ -194,13 +194,12 @@ impl Table {
         )
     }
 
-    /// Whether any session has a stream.
+    /// How many sessions there are, and how many streams they have.
     #[must_use]
-    pub fn has_streams(&self) -> bool {
+    pub fn counted(&self) -> (usize, usize) {
         let sessions = self.sessions.read();
-        sessions
-            .values()
-            .any(|session| session.streams.load(Ordering::Acquire) > 0)
+        let streams = |session: &Arc<Session>| session.streams.load(Ordering::Acquire);
+        (sessions.len(), sessions.values().map(streams).sum())
     }
 
     /// Tells of each end.

@@ -50,6 +50,7 @@ messages! {
     OfferAnswer = "offer_answer" from CONNECTOR, first false;
     AuditUpload = "audit_upload" from CONNECTOR, first false;
     RosterFetch = "roster_fetch" from BOTH, first false;
+    Metrics = "metrics" from CONNECTOR, first false;
     Registered = "registered" from NOBODY, first false;
     RosterStatements = "roster_statements" from NOBODY, first false;
     Lease = "lease" from NOBODY, first false;

@@ -79,6 +79,10 @@ impl Receive<'_> {
                 broker.ended_by(self.live, &ended).await;
                 Ok(())
             }
+            Message::Metrics(metrics) => {
+                self.live.tell(metrics);
+                Ok(())
+            }
             // Refused before, as their declaration says.
             Message::Register(_)
             | Message::Registered(_)

@@ -7,7 +7,7 @@ use adit_proto::wire::audit::Record;
 use adit_proto::wire::control::frame::Message;
 use adit_proto::wire::control::offer_answer::Answer;
 use adit_proto::wire::control::{
-    Accepted, AuditStored, AuditUpload, Frame, Goodbye, Lease, Offer, OfferAnswer, Pair,
+    Accepted, AuditStored, AuditUpload, Frame, Goodbye, Lease, Metrics, Offer, OfferAnswer, Pair,
     PolicyText, Probe, Register, Registered, RosterFetch, RosterStatements, RouteMoved,
     SessionEnded,
 };
@@ -223,6 +223,7 @@ fn message(row: &str) -> Message {
         "offer_answer" => Message::OfferAnswer(OfferAnswer::default()),
         "audit_upload" => upload().0,
         "roster_fetch" => Message::RosterFetch(RosterFetch { from_number: 1 }),
+        "metrics" => Message::Metrics(Metrics::default()),
         "session_ended" => Message::SessionEnded(SessionEnded::default()),
         "registered" => Message::Registered(Registered::default()),
         "roster_statements" => Message::RosterStatements(RosterStatements::default()),
