@@ -31,10 +31,6 @@ impl Scene {
         let stack = Stack::with_policy(&format!("{ENGINEERS_VIEW}{ENGINEERS_EDIT}")).unwrap();
         let cluster = Cluster::shared().unwrap();
         cluster.node().unwrap();
-        let admin = cluster.kubectl().unwrap();
-        for manifest in [MAY_DEBUG, DEBUGGERS] {
-            admin.apply(manifest).unwrap();
-        }
         let ben = stack.engineer("ben@example.org").unwrap();
         Self {
             stack,
@@ -91,6 +87,10 @@ fn runs(scene: &Scene, pod: &str, mark: &str) -> bool {
 #[test]
 fn k12_each_verb_passes_by_each_client_over_web_socket_and_spdy() {
     let scene = Scene::new();
+    let admin = scene.cluster.kubectl().unwrap();
+    for manifest in [MAY_DEBUG, DEBUGGERS] {
+        admin.apply(manifest).unwrap();
+    }
     let clients = table::clients(&scene);
     let table = table::tried(&scene, &clients, &verbs::ALL);
     let documented = include_str!("../../docs/streams.md").contains(&table.to_string());

@@ -42,13 +42,20 @@ impl Kubectl {
         Ok(Self { launch })
     }
 
-    /// The same of another version, `kubectl-1.34` for example, with the same kubeconfig and environment.
+    /// Another program of those that `tests/cluster/build` makes, `kubectl-1.34` for example, with the same kubeconfig
+    /// and environment.
     ///
     /// # Errors
     /// When it has not been built.
-    pub fn of_program(mut self, name: &str) -> Result<Self> {
-        self.launch = self.launch.program(binary(name)?);
-        Ok(self)
+    pub fn of_program(self, name: &str) -> Result<Self> {
+        Ok(self.at_path(binary(name)?))
+    }
+
+    /// The program at this path, with the same kubeconfig and environment.
+    #[must_use]
+    pub fn at_path(mut self, path: PathBuf) -> Self {
+        self.launch = self.launch.program(path);
+        self
     }
 
     /// Runs in this network namespace from now on.

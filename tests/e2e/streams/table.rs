@@ -7,26 +7,29 @@ use anyhow::Result;
 
 use super::Scene;
 
-/// A client with the protocol that its streams use. All take kubectl's words.
+/// A client, by its name and the protocol of its streams. All take kubectl's words.
 pub(super) struct Client {
-    name: &'static str,
-    protocol: &'static str,
-    pub(super) kubectl: Kubectl,
+    name: String,
+    pub(super) program: Kubectl,
     /// The verbs that it does not have.
     lacks: &'static [&'static str],
 }
 
+/// What a library has no call for.
+const LIBRARIES_LACK: &[&str] = &["cp", "debug"];
+
 /// A verb and how it is tried, on a pod of its own.
 pub(super) type Verb = (&'static str, fn(&Scene, &Client, &str) -> Result<()>);
 
-/// kubectl of today and of three versions ago and a program that uses client-go, each over both protocols.
+/// kubectl of today and of three versions ago and a program that uses client-go, each over both protocols, and a program
+/// that uses kube-rs, which knows WebSocket alone.
 pub(super) fn clients(scene: &Scene) -> Vec<Client> {
     let newer = scene.ben.kubectl("prod").unwrap();
     let of_program = |name| newer.clone().of_program(name).unwrap();
     let with_both: [(_, _, &[_]); 3] = [
         ("kubectl 1.37", newer.clone(), &[]),
         ("kubectl 1.34", of_program("kubectl-1.34"), &[]),
-        ("client-go 0.37", of_program("client-go"), &["cp", "debug"]),
+        ("client-go 0.37", of_program("client-go"), LIBRARIES_LACK),
     ];
     let mut clients = Vec::new();
     for (name, kubectl, lacks) in with_both {
@@ -36,13 +39,17 @@ pub(super) fn clients(scene: &Scene) -> Vec<Client> {
             .env("KUBECTL_PORT_FORWARD_WEBSOCKETS", "false");
         for (protocol, kubectl) in [("WebSocket", kubectl), ("SPDY/3.1", over_spdy)] {
             clients.push(Client {
-                name,
-                protocol,
-                kubectl,
+                name: format!("{name}, {protocol}"),
+                program: kubectl,
                 lacks,
             });
         }
     }
+    clients.push(Client {
+        name: "kube-rs 5.0, WebSocket".to_owned(),
+        program: newer.at_path(env!("CARGO_BIN_EXE_kube-rs").into()),
+        lacks: LIBRARIES_LACK,
+    });
     clients
 }
 
@@ -67,7 +74,7 @@ pub(super) fn tried(scene: &Scene, clients: &[Client], verbs: &[Verb]) -> Table 
         };
         let cells = verbs.iter().map(cell).collect();
         node.delete_pod("default", &pod).unwrap();
-        (format!("{}, {}", client.name, client.protocol), cells)
+        (client.name.clone(), cells)
     };
     Table {
         verbs: verbs.iter().map(|(name, _)| *name).collect(),

@@ -19,8 +19,9 @@ const ECHO: &str = "while read line; do echo got $line; done";
 /// What `cp` carries both ways, in bytes.
 const FILE: usize = 20 << 20;
 
-/// Each verb that streams.
-pub(super) const ALL: [Verb; 8] = [
+/// What is asked and answered, and each verb that streams.
+pub(super) const ALL: [Verb; 9] = [
+    ("create, get, list, delete", objects),
     ("exec", exec),
     ("exec on a terminal", terminal),
     ("attach", attach),
@@ -31,11 +32,30 @@ pub(super) const ALL: [Verb; 8] = [
     ("debug", debug),
 ];
 
+/// An object from its making to its end.
+fn objects(_: &Scene, client: &Client, pod: &str) -> Result<()> {
+    let name = format!("made-by-{pod}");
+    let line = format!("configmap/{name}");
+    let get = ["get", "configmap", &name, "-o", "name"];
+    client.program.ok(&["create", "configmap", &name])?;
+    let got = client.program.ok(&get)?;
+    ensure!(got.trim() == line, "{got}");
+    let listed = client.program.ok(&["get", "configmaps", "-o", "name"])?;
+    for each in [&line, "configmap/kube-root-ca.crt"] {
+        ensure!(listed.lines().any(|listed| listed == each), "{listed}");
+    }
+    client.program.ok(&["delete", "configmap", &name])?;
+    let gone = client.program.run(&get)?;
+    ensure!(gone.code == Some(1), "{gone:?}");
+    ensure!(gone.stderr.contains("not found"), "{gone:?}");
+    Ok(())
+}
+
 /// Input, both outputs apart, and the exit code.
 fn exec(_: &Scene, client: &Client, pod: &str) -> Result<()> {
     let script = "cat; echo no >&2; exit 42";
     let finished = client
-        .kubectl
+        .program
         .launch(&["exec", "-i", pod, "--", "sh", "-c", script])
         .input("yes\n")
         .run()?;
@@ -45,11 +65,11 @@ fn exec(_: &Scene, client: &Client, pod: &str) -> Result<()> {
     Ok(())
 }
 
-/// The window's size, a new one, and ^C, which the program in the pod gets and kubectl does not.
+/// The window's size, a new one, and ^C, which the program in the pod gets and the client does not.
 fn terminal(_: &Scene, client: &Client, pod: &str) -> Result<()> {
     let script = "trap 'exit 43' INT; while :; do stty size; sleep 0.1; done";
     let exec = client
-        .kubectl
+        .program
         .launch(&["exec", "-it", pod, "--", "sh", "-c", script]);
     let mut terminal = Terminal::start(&exec)?;
     terminal.until("24 80", BOUND)?;
@@ -71,7 +91,7 @@ fn attach(scene: &Scene, client: &Client, pod: &str) -> Result<()> {
             "command": ["sh", "-c", ECHO]}]},
     }))?;
     node.wait_ready("default", &talker)?;
-    let attach = client.kubectl.launch(&["attach", "-it", &talker]);
+    let attach = client.program.launch(&["attach", "-it", &talker]);
     typed(&attach)?;
     node.delete_pod("default", &talker)
 }
@@ -86,10 +106,10 @@ fn typed(launch: &Launch) -> Result<()> {
 
 /// Lines that are written while somebody follows.
 fn logs(_: &Scene, client: &Client, pod: &str) -> Result<()> {
-    let mut following = client.kubectl.launch(&["logs", "-f", pod]).spawn()?;
+    let mut following = client.program.launch(&["logs", "-f", pod]).spawn()?;
     following.until_line("Started HTTP server", BOUND)?;
     let line = "echo later > /proc/1/fd/1";
-    client.kubectl.ok(&["exec", pod, "--", "sh", "-c", line])?;
+    client.program.ok(&["exec", pod, "--", "sh", "-c", line])?;
     following.until_line("later", BOUND)?;
     following.kill()
 }
@@ -97,7 +117,7 @@ fn logs(_: &Scene, client: &Client, pod: &str) -> Result<()> {
 /// What is there, and what comes while somebody watches.
 fn watch(scene: &Scene, client: &Client, pod: &str) -> Result<()> {
     let words = ["get", "configmaps", "--watch", "-o", "name"];
-    let mut watching = client.kubectl.launch(&words).spawn()?;
+    let mut watching = client.program.launch(&words).spawn()?;
     watching.until_line("configmap/kube-root-ca.crt", BOUND)?;
     let name = format!("of-{pod}");
     let admin = scene.cluster.kubectl()?;
@@ -111,7 +131,7 @@ fn watch(scene: &Scene, client: &Client, pod: &str) -> Result<()> {
 /// A server in the pod, twice on one command.
 fn port_forward(scene: &Scene, client: &Client, pod: &str) -> Result<()> {
     let mut forward = client
-        .kubectl
+        .program
         .launch(&["port-forward", &format!("pod/{pod}"), ":8080"])
         .spawn()?;
     let line = forward.until_line("Forwarding from 127.0.0.1:", BOUND)?;
@@ -138,8 +158,8 @@ fn cp(_: &Scene, client: &Client, pod: &str) -> Result<()> {
     std::fs::write(&there, &bytes)?;
     let text = |path: &std::path::Path| path.display().to_string();
     let remote = format!("{pod}:/tmp/file");
-    client.kubectl.ok(&["cp", &text(&there), &remote])?;
-    client.kubectl.ok(&["cp", &remote, &text(&back)])?;
+    client.program.ok(&["cp", &text(&there), &remote])?;
+    client.program.ok(&["cp", &remote, &text(&back)])?;
     ensure!(std::fs::read(&back)? == bytes, "not the same bytes");
     Ok(())
 }
@@ -149,7 +169,7 @@ fn debug(_: &Scene, client: &Client, pod: &str) -> Result<()> {
     let image = format!("--image={BUSYBOX}");
     let container = [&image, "--image-pull-policy=Never", "--profile=general"];
     let debug = client
-        .kubectl
+        .program
         .launch(&["debug", "-it", pod])
         .args(container)
         .args(["--", "sh", "-c", ECHO]);

@@ -5,6 +5,8 @@
 //	logs -f POD
 //	port-forward pod/NAME :PORT
 //	get configmaps --watch -o name
+//	get configmaps|configmap NAME -o name
+//	create|delete configmap NAME
 //
 // It reads $KUBECONFIG and uses the protocol that kubectl's environment variables choose.
 package main
@@ -18,6 +20,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -27,6 +30,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
+	typedv1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/portforward"
@@ -72,7 +76,16 @@ func run(ctx context.Context, words []string) (int, error) {
 	case "port-forward":
 		return 0, c.portForward(ctx, strings.TrimPrefix(rest[0], "pod/"), rest[1])
 	case "get":
-		return 0, c.watch(ctx)
+		if slices.Contains(rest, "--watch") {
+			return 0, c.watch(ctx)
+		}
+		return 0, c.get(ctx, rest)
+	case "create":
+		object := corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Name: rest[1]}}
+		_, err := c.maps().Create(ctx, &object, metav1.CreateOptions{})
+		return 0, err
+	case "delete":
+		return 0, c.maps().Delete(ctx, rest[1], metav1.DeleteOptions{})
 	}
 	return 0, fmt.Errorf("no verb %q", verb)
 }
@@ -200,8 +213,31 @@ func (c client) dialer(address *url.URL) (httpstream.Dialer, error) {
 	return spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, address), nil
 }
 
+func (c client) maps() typedv1.ConfigMapInterface {
+	return c.api.CoreV1().ConfigMaps("default")
+}
+
+// get prints the names of all config maps, or that of one.
+func (c client) get(ctx context.Context, words []string) error {
+	if words[0] == "configmap" {
+		object, err := c.maps().Get(ctx, words[1], metav1.GetOptions{})
+		if err == nil {
+			fmt.Println("configmap/" + object.Name)
+		}
+		return err
+	}
+	all, err := c.maps().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return err
+	}
+	for _, object := range all.Items {
+		fmt.Println("configmap/" + object.Name)
+	}
+	return nil
+}
+
 func (c client) watch(ctx context.Context) error {
-	events, err := c.api.CoreV1().ConfigMaps("default").Watch(ctx, metav1.ListOptions{})
+	events, err := c.maps().Watch(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}
