@@ -62,7 +62,8 @@ pub(super) fn ask(
         words.extend(listed.map(str::to_owned));
     }
     match upgrade {
-        // A server may read the first of several headers alone.
+        // The kubelet reads the first of several headers alone (`golang.org/x/net/websocket`): port-forward by kube-rs
+        // and by the Python library was refused.
         Upgrade::WebSocket if !words.is_empty() => {
             headers.insert(offers.clone(), header_value(&offers, &words.join(", "))?);
         }

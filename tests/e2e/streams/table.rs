@@ -21,8 +21,8 @@ const LIBRARIES_LACK: &[&str] = &["cp", "debug"];
 /// A verb and how it is tried, on a pod of its own.
 pub(super) type Verb = (&'static str, fn(&Scene, &Client, &str) -> Result<()>);
 
-/// kubectl of today and of three versions ago and a program that uses client-go, each over both protocols, and a program
-/// that uses kube-rs, which knows WebSocket alone.
+/// kubectl of today and of three versions ago and a program that uses client-go, each over both protocols, and programs
+/// that use the libraries which know WebSocket alone.
 pub(super) fn clients(scene: &Scene) -> Vec<Client> {
     let newer = scene.ben.kubectl("prod").unwrap();
     let of_program = |name| newer.clone().of_program(name).unwrap();
@@ -45,11 +45,15 @@ pub(super) fn clients(scene: &Scene) -> Vec<Client> {
             });
         }
     }
-    clients.push(Client {
-        name: "kube-rs 5.0, WebSocket".to_owned(),
-        program: newer.at_path(env!("CARGO_BIN_EXE_kube-rs").into()),
-        lacks: LIBRARIES_LACK,
-    });
+    let kube_rs = newer.clone().at_path(env!("CARGO_BIN_EXE_kube-rs").into());
+    let python = newer.of_program("python-client").unwrap();
+    for (name, program) in [("kube-rs 5.0", kube_rs), ("Python kubernetes 37", python)] {
+        clients.push(Client {
+            name: format!("{name}, WebSocket"),
+            program,
+            lacks: LIBRARIES_LACK,
+        });
+    }
     clients
 }
 
