@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::Scene;
 
-/// A client, by its name and the protocol of its streams. All take kubectl's words.
+/// A client, by its name and the protocol of its streams. All but helm take kubectl's words.
 pub(super) struct Client {
     name: String,
     pub(super) program: Kubectl,
@@ -55,6 +55,16 @@ pub(super) fn clients(scene: &Scene) -> Vec<Client> {
         });
     }
     clients
+}
+
+/// helm, which has other verbs.
+pub(super) fn helm(scene: &Scene) -> Client {
+    let kubectl = scene.ben.kubectl("prod").unwrap();
+    Client {
+        name: "helm 4.3".to_owned(),
+        program: kubectl.of_program("helm").unwrap(),
+        lacks: &[],
+    }
 }
 
 /// What came of a verb; nothing where the client does not have it.
