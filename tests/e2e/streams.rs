@@ -1,5 +1,6 @@
 //! Streams on real pods, through Adit: each verb, by each client and protocol.
 
+mod at_once;
 mod helm;
 mod table;
 mod verbs;
@@ -102,4 +103,14 @@ fn k12_each_verb_passes_by_each_client_over_web_socket_and_spdy() {
             "docs/streams.md says otherwise than this:\n{table}"
         );
     }
+}
+
+#[test]
+fn watches_a_shell_and_a_forward_of_one_agent_answer_at_once_and_beside_a_flood() {
+    let scene = Scene::new();
+    let pod = "at-once";
+    scene.cluster.node().unwrap().run_server(pod).unwrap();
+    let mut open = at_once::Open::start(&scene, pod).unwrap();
+    open.answers().unwrap();
+    open.answers_beside_a_flood().unwrap();
 }

@@ -13,9 +13,9 @@ use anyhow::{Context, Result, ensure};
 use super::Scene;
 use super::table::{Client, Verb};
 
-const BOUND: Duration = Duration::from_secs(30);
+pub(super) const BOUND: Duration = Duration::from_secs(30);
 /// A program that says each line back.
-const ECHO: &str = "while read line; do echo got $line; done";
+pub(super) const ECHO: &str = "while read line; do echo got $line; done";
 /// What `cp` carries both ways, in bytes.
 const FILE: usize = 20 << 20;
 

@@ -4,7 +4,7 @@
 //	attach -it POD
 //	logs -f POD
 //	port-forward pod/NAME :PORT
-//	get configmaps --watch -o name
+//	get configmaps|configmap [NAME...] --watch -o name
 //	get configmaps|configmap NAME -o name
 //	create|delete configmap NAME
 //
@@ -28,6 +28,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	typedv1 "k8s.io/client-go/kubernetes/typed/core/v1"
@@ -59,6 +60,8 @@ func run(ctx context.Context, words []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	// As k9s has it; by itself the library waits between requests.
+	config.QPS, config.Burst = 50, 50
 	api, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return 0, err
@@ -76,8 +79,8 @@ func run(ctx context.Context, words []string) (int, error) {
 	case "port-forward":
 		return 0, c.portForward(ctx, strings.TrimPrefix(rest[0], "pod/"), rest[1])
 	case "get":
-		if slices.Contains(rest, "--watch") {
-			return 0, c.watch(ctx)
+		if at := slices.Index(rest, "--watch"); at > 0 {
+			return 0, c.watch(ctx, rest[1:at])
 		}
 		return 0, c.get(ctx, rest)
 	case "create":
@@ -236,11 +239,28 @@ func (c client) get(ctx context.Context, words []string) error {
 	return nil
 }
 
-func (c client) watch(ctx context.Context) error {
-	events, err := c.maps().Watch(ctx, metav1.ListOptions{})
-	if err != nil {
-		return err
+// watch prints the names of config maps as they come: of all on one watch, or of each name on a watch of its own.
+func (c client) watch(ctx context.Context, names []string) error {
+	selectors := []string{""}
+	if len(names) > 0 {
+		selectors = nil
 	}
+	for _, name := range names {
+		selectors = append(selectors, "metadata.name="+name)
+	}
+	ended := make(chan error)
+	for _, selector := range selectors {
+		events, err := c.maps().Watch(ctx, metav1.ListOptions{FieldSelector: selector})
+		if err != nil {
+			return err
+		}
+		go func() { ended <- show(events) }()
+	}
+	fmt.Println("watches:", len(selectors))
+	return <-ended
+}
+
+func show(events watch.Interface) error {
 	for event := range events.ResultChan() {
 		object, ok := event.Object.(*corev1.ConfigMap)
 		if !ok {

@@ -1,0 +1,141 @@
+//! What k9s has open at once, through one agent: many watches on the connections of one program, a shell, a forward.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use adit_harness::process::Process;
+use adit_harness::terminal::Terminal;
+use anyhow::{Context, Result, bail, ensure};
+use rustix::process::Signal;
+
+use super::Scene;
+use super::verbs::{BOUND, ECHO};
+
+/// How many watches.
+const WATCHES: usize = 30;
+/// What somebody who does not read is sent, in MiB: far more than all buffers on the way hold.
+const FLOOD: usize = 128;
+/// How many rounds it may take until the flood stands still.
+const ROUNDS: usize = 20;
+
+/// All that is open.
+pub(super) struct Open<'a> {
+    scene: &'a Scene,
+    pod: &'a str,
+    names: Vec<String>,
+    watches: Process,
+    shell: Terminal,
+    forward: Process,
+    rounds: usize,
+}
+
+impl<'a> Open<'a> {
+    /// Opens it, each while the others are open.
+    pub(super) fn start(scene: &'a Scene, pod: &'a str) -> Result<Self> {
+        let kubectl = scene.ben.kubectl("prod")?;
+        let client_go = kubectl.clone().of_program("client-go")?;
+        let names: Vec<_> = (0..WATCHES).map(|at| format!("{pod}-{at}")).collect();
+        let mut watches = client_go
+            .launch(&["get", "configmap"])
+            .args(&names)
+            .arg("--watch")
+            .spawn()?;
+        let shell = kubectl.launch(&["exec", "-it", pod, "--", "sh", "-c", ECHO]);
+        let shell = Terminal::start(&shell)?;
+        let forward = client_go
+            .launch(&["port-forward", &format!("pod/{pod}"), ":8080"])
+            .spawn()?;
+        watches.until_line(&format!("watches: {WATCHES}"), BOUND)?;
+        Ok(Self {
+            scene,
+            pod,
+            names,
+            watches,
+            shell,
+            forward,
+            rounds: 0,
+        })
+    }
+
+    /// Each of them answers.
+    pub(super) fn answers(&mut self) -> Result<()> {
+        self.rounds += 1;
+        let rounds = self.rounds;
+        self.shell.type_in(&format!("{rounds}\n"))?;
+        self.shell.until(&format!("got {rounds}"), BOUND)?;
+
+        let line = self.forward.until_line("Forwarding from ", BOUND)?;
+        let address = line.split_whitespace().nth(2).context("an address")?;
+        let client = self.scene.stack.network.client().netns();
+        let mut stream = client.enter(|| TcpStream::connect(address))??;
+        stream.set_read_timeout(Some(BOUND))?;
+        stream.write_all(b"GET /hostname HTTP/1.0\r\nHost: server\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        ensure!(answer.ends_with(self.pod), "{answer}");
+
+        let objects = self.names.iter().map(|name| {
+            format!(
+                "{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}}}, data: {{round: \"{rounds}\"}}}}"
+            )
+        });
+        let objects: Vec<_> = objects.collect();
+        self.scene
+            .cluster
+            .kubectl()?
+            .apply(&objects.join("\n---\n"))?;
+        let names = &self.names;
+        self.watches
+            .until("an event on each watch", BOUND, |process| {
+                let shown = process.stdout();
+                let seen = |name: &String| {
+                    let line = format!("configmap/{name}");
+                    shown.lines().filter(|shown| *shown == line).count()
+                };
+                Ok(names.iter().all(|name| seen(name) == rounds).then_some(()))
+            })
+    }
+
+    /// Each of them answers while somebody else reads nothing of what a program sends all the time; it gets all of that
+    /// when it reads again.
+    pub(super) fn answers_beside_a_flood(&mut self) -> Result<()> {
+        let script = format!(
+            "sent=0; while [ $sent -lt {FLOOD} ]; do head -c 1048576 /dev/zero; sent=$((sent + 1)); echo $sent >/tmp/sent; done"
+        );
+        let kubectl = self.scene.ben.kubectl_as_written()?;
+        let mut flood = kubectl
+            .launch(&["exec", self.pod, "--", "sh", "-c", &script])
+            .spawn()?;
+        let begun = |flood: &Process| Ok((!flood.stdout().is_empty()).then_some(()));
+        flood.until("the flood", BOUND, begun)?;
+        flood.signal(Signal::STOP)?;
+        self.answers_until_it_stands_still()?;
+        flood.signal(Signal::CONT)?;
+        let flood = flood.finish(4 * BOUND)?;
+        ensure!(flood.code == Some(0), "{}", flood.stderr);
+        ensure!(flood.stdout.len() == FLOOD << 20, "{}", flood.stdout.len());
+        Ok(())
+    }
+
+    /// Returns after a round during which nothing of the flood moved.
+    fn answers_until_it_stands_still(&mut self) -> Result<()> {
+        let mut before = None;
+        for _ in 0..ROUNDS {
+            self.answers()?;
+            let sent = self.sent()?;
+            ensure!(sent != Some(FLOOD), "nothing held the flood up");
+            if sent.is_some() && before == sent {
+                return Ok(());
+            }
+            before = sent;
+        }
+        bail!("the flood does not stand still: {before:?} MiB")
+    }
+
+    /// How much of the flood was sent, as the pod says when it is asked past Adit.
+    fn sent(&self) -> Result<Option<usize>> {
+        let cat = ["exec", self.pod, "--", "cat", "/tmp/sent"];
+        let said = self.scene.cluster.kubectl()?.run(&cat)?.stdout;
+        Ok(said.trim().parse().ok())
+    }
+}
