@@ -1,7 +1,7 @@
 //! The kubeconfig: contexts that lead to the agent's local endpoint, written into files that are the person's own.
 //!
 //! Touches only entries that `adit kube` wrote: a user whose exec plugin is ours and names the profile, with the cluster
-//! and the context of the same name. Where a text is changed is found by `yamlpath`; every other byte stays. Each edit is
+//! and the context of the same name. Where no file has a context, a single new one becomes the current one. Where a text is changed is found by `yamlpath`; every other byte stays. Each edit is
 //! checked before anything is written: read as YAML, the file must differ by the entries alone that were meant.
 
 mod document;
@@ -180,6 +180,7 @@ pub struct Changes {
 }
 
 /// Changes the text of one file. New contexts are added for `missing`, those of `wanted.clusters` that no file has.
+/// The current context goes with its name.
 pub(crate) fn change(
     text: &str,
     wanted: &Wanted<'_>,
@@ -193,6 +194,7 @@ pub(crate) fn change(
         let allowed = wanted.allowed.iter().any(|it| it.as_str() == found.cluster);
         if !allowed {
             found.remove(&mut document)?;
+            document.choose(&found.name, "")?;
             changes.removed.push(found.name);
         } else if name == found.name {
             found.update(&mut document, endpoint)?;
@@ -203,6 +205,7 @@ pub(crate) fn change(
             found.remove(&mut document)?;
             changes.removed.push(found.name.clone());
             add(&mut document, endpoint, &found.cluster, namespace)?;
+            document.choose(&found.name, &name)?;
             changes.added.push(name);
         }
     }
@@ -214,12 +217,20 @@ pub(crate) fn change(
     Ok((text, changes))
 }
 
+/// Makes the context of `cluster` the current one of a text that has none.
+pub(crate) fn choose(text: &str, endpoint: &Endpoint, cluster: &Name) -> Result<String, Unchanged> {
+    let mut document = Document::parse(text)?;
+    document.choose("", &endpoint.name(cluster))?;
+    document.finish()
+}
+
 /// Removes the entries of a profile from the text of one file.
 pub(crate) fn remove(text: &str, profile: &ProfileName) -> Result<(String, Changes), Unchanged> {
     let mut document = Document::parse(text)?;
     let mut changes = Changes::default();
     for found in entries::of_profile(document.value(), profile) {
         found.remove(&mut document)?;
+        document.choose(&found.name, "")?;
         changes.removed.push(found.name);
     }
     Ok((document.finish()?, changes))

@@ -5,6 +5,9 @@ use yamlpath::{Component, FeatureKind, Route};
 
 use super::Unchanged;
 
+/// The key of the context that is used where none is named.
+const CURRENT: &str = "current-context";
+
 /// The text, and the value that it has to have as YAML.
 #[derive(Debug)]
 pub(super) struct Document {
@@ -43,6 +46,13 @@ impl Document {
     /// What the text means.
     pub(super) fn value(&self) -> &Value {
         &self.value
+    }
+
+    /// Whether it has no context and chooses none.
+    pub(super) fn is_vacant(&self) -> bool {
+        let contexts = self.value.get("contexts").and_then(Value::as_array);
+        let current = self.value.get(CURRENT).and_then(Value::as_str);
+        contexts.is_none_or(Vec::is_empty) && current.is_none_or(str::is_empty)
     }
 
     /// The text, if it means what it should.
@@ -197,6 +207,34 @@ impl Document {
             found.location.byte_span.0..found.location.byte_span.1,
             &quoted,
         )
+    }
+
+    /// Makes `to` the current context where `from` is; an empty name stands for none. A text that says it in a way which
+    /// cannot be changed keeps what it says.
+    pub(super) fn choose(&mut self, from: &str, to: &str) -> Result<(), Unchanged> {
+        let current = self.value.get(CURRENT);
+        if current.is_some_and(|current| current != from) || current.is_none() && !from.is_empty() {
+            return Ok(());
+        }
+        let quoted = Value::from(to).to_string();
+        let (span, text) = if current.is_none() {
+            if self.is_json() {
+                return Ok(());
+            }
+            let end = self.text.len();
+            let newline = if self.text.ends_with('\n') { "" } else { "\n" };
+            (end..end, format!("{newline}{CURRENT}: {quoted}\n"))
+        } else {
+            let block = self.text.clone();
+            let document = yaml(&block)?;
+            let route = Route::from(vec![Component::from(CURRENT)]);
+            let found = document.query_exact(&route).ok().flatten();
+            let span = found.ok_or(Unchanged::Entangled)?.location.byte_span;
+            (span.0..span.1, quoted)
+        };
+        let map = self.expected.as_object_mut().ok_or(Unchanged::Entangled)?;
+        map.insert(CURRENT.to_owned(), to.into());
+        self.splice(span, &text)
     }
 
     /// The list as it is expected to be; one that is null or missing is made.

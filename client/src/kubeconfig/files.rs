@@ -10,7 +10,7 @@ use adit_proto::target::Name;
 
 use super::document::Document;
 use super::entries;
-use super::{Changes, KubeconfigError, Lead, Unchanged, Wanted, change, present, remove};
+use super::{Changes, KubeconfigError, Lead, Unchanged, Wanted, change, choose, present, remove};
 use crate::profile::ProfileName;
 
 /// The mode of a file that is made here.
@@ -68,7 +68,8 @@ impl Files {
     }
 
     /// Brings the files to what is wanted: entries stay in the file that has them, new ones go where kubectl would put
-    /// them, which is the first file that exists, or else the last one.
+    /// them, which is the first file that exists, or else the last one. Where no file has a context, a single new one
+    /// becomes the current one.
     ///
     /// # Errors
     /// [`KubeconfigError`]; files before the one that it names are changed.
@@ -76,8 +77,10 @@ impl Files {
         let exists = |file: &&PathBuf| file.exists();
         let target = self.0.iter().find(exists).or(self.0.last()).cloned();
         let mut have = Vec::new();
+        let mut vacant = true;
         for file in &self.0 {
             let text = read(file)?.unwrap_or_default();
+            vacant &= is_vacant(&text).map_err(|why| why.of(file.clone()))?;
             let found = present(&text, wanted.endpoint).map_err(|why| why.of(file.clone()))?;
             have.extend(found);
         }
@@ -97,7 +100,15 @@ impl Files {
             if missing.is_empty() && !file.exists() {
                 continue;
             }
-            let changes = rewrite(file, |text| change(text, wanted, missing))?;
+            let changes = rewrite(file, |text| {
+                let (text, changes) = change(text, wanted, missing)?;
+                // kubectl without a context would ask localhost.
+                let text = match missing {
+                    [only] if vacant => choose(&text, wanted.endpoint, only)?,
+                    _ => text,
+                };
+                Ok((text, changes))
+            })?;
             written.extend(changes.map(|changes| Written {
                 file: file.clone(),
                 changes,
@@ -121,6 +132,10 @@ impl Files {
         }
         Ok(written)
     }
+}
+
+fn is_vacant(text: &str) -> Result<bool, Unchanged> {
+    Document::parse(text).map(|document| document.is_vacant())
 }
 
 /// Changes one file by `edit`; `None` if there was nothing to do.

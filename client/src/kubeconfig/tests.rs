@@ -290,3 +290,47 @@ fn a_new_file_is_private_and_a_lock_is_respected() {
     ));
     assert!(lock.exists());
 }
+
+#[test]
+fn a_single_context_becomes_the_current_one_where_there_was_none_and_goes_with_its_name() {
+    let scratch = tempfile::tempdir().unwrap();
+    let file = scratch.path().join("config");
+    let files = Files::find(Some(file.clone()), |_| None).unwrap();
+    let current = || value(&fs::read_to_string(&file).unwrap())["current-context"].clone();
+    let bring = |endpoint: &Endpoint, clusters: &[&str]| {
+        let clusters = names(clusters);
+        let all = Wanted {
+            endpoint,
+            clusters: &clusters,
+            allowed: &clusters,
+        };
+        files.bring_to(&all).unwrap();
+    };
+    let several = Endpoint {
+        several: true,
+        ..endpoint()
+    };
+    for vacant in [
+        "",
+        "apiVersion: v1\nkind: Config",
+        "contexts: []\ncurrent-context: \"\" # none\n",
+        "{\"contexts\": [], \"current-context\": \"\"}",
+    ] {
+        fs::write(&file, vacant).unwrap();
+        bring(&endpoint(), &["prod"]);
+        assert_eq!(current(), "adit-prod", "{vacant}");
+        // A second one changes nothing, nor does a second profile but the name.
+        bring(&endpoint(), &["prod", "test"]);
+        assert_eq!(current(), "adit-prod", "{vacant}");
+        bring(&several, &["prod", "test"]);
+        assert_eq!(current(), "adit-default-prod", "{vacant}");
+        files.remove(&several.profile).unwrap();
+        assert_eq!(current(), "", "{vacant}");
+    }
+    let others = OLD.replace("current-context: old\n", "");
+    for (text, clusters) in [("", &["one", "two"][..]), (&others, &["one"])] {
+        fs::write(&file, text).unwrap();
+        bring(&endpoint(), clusters);
+        assert!(current().is_null(), "{text}");
+    }
+}
