@@ -15,6 +15,7 @@ mod cut;
 mod cut_off;
 mod draining;
 mod enrolment;
+mod first_day;
 mod gateway_killed;
 mod joined;
 mod kubectl_verbs;
