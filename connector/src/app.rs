@@ -30,6 +30,7 @@ use crate::session::Table;
 use crate::session::lease::Lease;
 use crate::session::offer::Bounds;
 use crate::session::table::Parts;
+use crate::web::{Identities, Web};
 
 /// How often what is due is looked for: leases, expiry, idle sessions, decisions that have aged, noted audit events.
 const TICK: Duration = Duration::from_millis(250);
@@ -128,11 +129,14 @@ impl App {
             streams_per_user: config.streams_per_user,
         }));
         let kube = api_server(&config, &audit, &sessions, &clock)?;
+        let services = Services::new(&config.services, audit.clone(), clock.clone());
+        let identities = Identities::new(&config.cluster, signer.clone(), clock.clone());
         let links = Arc::new(Links {
             book: book.clone(),
             sessions: sessions.clone(),
             kube,
-            services: Services::new(&config.services, audit.clone(), clock.clone()),
+            services,
+            web: Web::new(identities, book.clone(), audit.clone()),
             audit: audit.clone(),
             held: Held::default(),
             tasks: tasks.clone(),
@@ -291,7 +295,7 @@ fn presentation(config: &Config, instance: [u8; 16]) -> Presentation {
         services: config
             .services
             .iter()
-            .map(|service| service.name.to_string())
+            .map(|service| (service.name.to_string(), service.kind.as_str()))
             .collect(),
         kubernetes: config.kubernetes.is_some(),
     }

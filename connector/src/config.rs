@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use checked::{Ceiling, Config, ConfiguredHead, Credentials, Kubernetes, Service};
+pub use checked::{Ceiling, Config, ConfiguredHead, Credentials, Kubernetes, Service, ServiceKind};
 
 /// Where the configuration lies unless the command says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/adit/connector.toml";
@@ -108,7 +108,18 @@ struct RawService {
     name: String,
     address: String,
     #[serde(default)]
+    kind: RawKind,
+    origin: Option<String>,
+    #[serde(default)]
     labels: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RawKind {
+    #[default]
+    Tcp,
+    Http,
 }
 
 #[derive(Debug, Deserialize)]

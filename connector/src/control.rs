@@ -52,8 +52,8 @@ pub struct Presentation {
     pub instance: [u8; 16],
     /// Kubernetes groups within the ceiling.
     pub groups: Vec<String>,
-    /// Names of services beside the API server.
-    pub services: Vec<String>,
+    /// Names and kinds of services beside the API server.
+    pub services: Vec<(String, &'static str)>,
     /// Whether the API server is served.
     pub kubernetes: bool,
 }

@@ -1,9 +1,9 @@
 //! The Kubernetes path: one HTTP/1.1 request of a link's stream, decided, recorded, rebuilt and sent to the API server.
 //!
 //! ```text
-//! stream ─▶ request_line ─▶ hyper (server) ─▶ exchange ─▶ upstream (pool of HTTP/1.1 connections)
-//!                                               │ parse, decide, headers, audit intent
-//! stream ◀─ answer (streamed, counted) ◀────────┘ audit outcome
+//! stream ─▶ h1 ─▶ exchange ─▶ upstream (pool of HTTP/1.1 connections)
+//!                  │ parse, decide, headers, audit intent
+//! stream ◀─ answer ◀┘ streamed, counted, audit outcome
 //! stream ◀▶ splice (raw bytes after a 101) ◀▶ a connection of its own
 //! ```
 //!
@@ -14,8 +14,6 @@ mod answer;
 mod credentials;
 mod exchange;
 mod request_body;
-mod request_line;
-mod rewound;
 mod serve;
 mod splice;
 #[cfg(test)]
@@ -23,5 +21,5 @@ mod tests;
 mod upstream;
 
 pub use credentials::{Bearer, CredentialsError, load};
-pub use serve::{Ending, Kube};
+pub use serve::Kube;
 pub use upstream::Upstream;

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod h1;
 pub mod health;
 pub mod kube;
 pub mod link;
@@ -15,6 +16,7 @@ pub mod random;
 pub mod roster;
 pub mod service;
 pub mod session;
+pub mod web;
 
 #[cfg(test)]
 mod testing;

@@ -31,6 +31,7 @@ use crate::kube::Kube;
 use crate::roster::Book;
 use crate::service::Services;
 use crate::session::Table;
+use crate::web::Web;
 
 pub use held::Held;
 
@@ -48,6 +49,8 @@ pub struct Links {
     pub kube: Option<Arc<Kube>>,
     /// Services beside it.
     pub services: Services,
+    /// The way to those that are web applications.
+    pub web: Web,
     /// The audit log.
     pub audit: Audit,
     /// How many links each device has.

@@ -1,5 +1,7 @@
 //! A connector without a gateway: a roster made by right statements, and offers as an honest gateway makes them.
 
+pub(crate) mod recorded;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +9,11 @@ use adit_proto::id::SessionId;
 use adit_proto::sign_in::SignInCeiling;
 use adit_proto::testing::{Log, Person, random};
 use adit_proto::time::UnixMillis;
+use adit_proto::wire::audit::Record;
+use adit_proto::wire::audit::record::Event;
 use adit_proto::wire::control::{Facts, Offer};
+use adit_transport::key::DeviceSigner;
+use prost::Message;
 use tempfile::TempDir;
 
 use crate::audit::{Audit, Options};
@@ -17,6 +23,7 @@ use crate::roster::{Book, Origin};
 use crate::session::lease::Lease;
 use crate::session::offer::Bounds;
 use crate::session::table::{Parts, Table};
+use crate::web::{Identities, Web};
 
 /// Lets `devs` connect to `prod` and its database, and be `view` there.
 pub(crate) const POLICY: &str = r#"
@@ -111,6 +118,28 @@ impl World {
     /// Anna's offer for the API server.
     pub(crate) fn annas_offer(&self) -> Offer {
         self.offer(&self.anna, "cluster/prod")
+    }
+
+    /// The way to web applications, with this cluster's key.
+    pub(crate) fn web(&self, cluster: Arc<dyn DeviceSigner>) -> Web {
+        let name = "prod".parse().unwrap();
+        let identities = Identities::new(&name, cluster, self.clock.clone());
+        Web::new(identities, self.book.clone(), self.audit.clone())
+    }
+
+    /// Everything in the audit log.
+    pub(crate) fn audited(&self) -> Vec<Event> {
+        self.audit.flush().unwrap();
+        let mut cursor = self.audit.cursor();
+        let mut events = Vec::new();
+        loop {
+            let batch = cursor.read().unwrap();
+            if batch.upload.records.is_empty() {
+                return events;
+            }
+            let event = |bytes: &Vec<u8>| Record::decode(bytes.as_slice()).unwrap().event.unwrap();
+            events.extend(batch.upload.records.iter().map(event));
+        }
     }
 
     /// What the gateway sends after a statement was made.

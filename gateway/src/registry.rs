@@ -60,7 +60,7 @@ pub struct Serves {
 pub struct Service {
     /// Its name.
     pub name: Name,
-    /// `tcp`.
+    /// `tcp` or `http`.
     pub kind: String,
 }
 

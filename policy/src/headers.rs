@@ -4,7 +4,7 @@
 //! cookies, `X-Remote-*`, hop-by-hop headers and whatever `Connection` nominates. Asking for an identity is refused
 //! rather than dropped, so that nobody believes to have become somebody else.
 
-mod connection;
+pub(crate) mod connection;
 mod impersonation;
 mod response;
 #[cfg(test)]

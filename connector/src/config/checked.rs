@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use adit_policy::KubeGroupName;
+use adit_policy::web::Origin;
 use adit_proto::key::Fingerprint;
 use adit_proto::label::Hash;
 use adit_proto::target::Name;
@@ -12,7 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::address::HostPort;
-use super::{Raw, RawKubernetes, RawService};
+use super::{Raw, RawKind, RawKubernetes, RawService};
 
 /// What a connector works by. Only [`super::parse`] makes one.
 #[derive(Clone, Debug)]
@@ -114,8 +115,33 @@ pub struct Service {
     pub name: Name,
     /// Where it is.
     pub address: HostPort,
+    /// What is carried to it.
+    pub kind: ServiceKind,
     /// What policy may look at.
     pub labels: BTreeMap<String, String>,
+}
+
+/// What is carried to a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ServiceKind {
+    /// Raw bytes.
+    Tcp,
+    /// Requests of browsers for a web application.
+    Http {
+        /// What the application knows itself by.
+        origin: Origin,
+    },
+}
+
+impl ServiceKind {
+    /// The kind as configuration and inventory name it.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Http { .. } => "http",
+        }
+    }
 }
 
 /// A value that breaks a rule.
@@ -286,12 +312,29 @@ fn services(raw: Vec<RawService>) -> Result<Vec<Service>, Broken> {
         if services.iter().any(|service| service.name == name) {
             return Err(broken(key("name"), "a service has this name already"));
         }
+        let address: HostPort = entry
+            .address
+            .parse()
+            .map_err(|error| broken(key("address"), error))?;
+        let kind = match (entry.kind, entry.origin) {
+            (RawKind::Tcp, None) => ServiceKind::Tcp,
+            (RawKind::Tcp, Some(_)) => {
+                return Err(broken(
+                    key("origin"),
+                    "only a service of kind \"http\" has one",
+                ));
+            }
+            (RawKind::Http, origin) => ServiceKind::Http {
+                origin: origin
+                    .unwrap_or_else(|| format!("http://{address}"))
+                    .parse()
+                    .map_err(|error| broken(key("origin"), error))?,
+            },
+        };
         services.push(Service {
             name,
-            address: entry
-                .address
-                .parse()
-                .map_err(|error| broken(key("address"), error))?,
+            address,
+            kind,
             labels: entry.labels,
         });
     }

@@ -49,6 +49,40 @@ fn a_whole_configuration_is_read() {
 }
 
 #[test]
+fn a_web_application_knows_itself_by_its_origin_or_else_its_address() {
+    let kind = |lines: &str| {
+        let text = GOOD.replace("name = \"db\"", &format!("name = \"db\"\n{lines}"));
+        let config = read(&text);
+        config.map(|config| config.services[0].kind.clone())
+    };
+    let http = |origin: &str| ServiceKind::Http {
+        origin: origin.parse().unwrap(),
+    };
+    assert_eq!(kind("").unwrap(), ServiceKind::Tcp);
+    assert_eq!(
+        kind("kind = \"http\"").unwrap(),
+        http("http://db.default.svc:5432")
+    );
+    let named = "kind = \"http\"\norigin = \"https://wiki.example.org\"";
+    assert_eq!(kind(named).unwrap(), http("https://wiki.example.org"));
+    for (lines, wanted) in [
+        ("kind = \"udp\"", "unknown variant"),
+        ("origin = \"https://wiki.example.org\"", "services.0.origin"),
+        (
+            "kind = \"http\"\norigin = \"wiki.example.org\"",
+            "services.0.origin",
+        ),
+        (
+            "kind = \"http\"\norigin = \"https://wiki.example.org/x\"",
+            "services.0.origin",
+        ),
+    ] {
+        let error = kind(lines).unwrap_err().to_string();
+        assert!(error.contains(wanted), "{lines}: {error}");
+    }
+}
+
+#[test]
 fn l10_an_unknown_key_is_refused_with_its_line() {
     let text = refusal("[ceiling]", "[ceiling]\ngrups = []");
     assert!(

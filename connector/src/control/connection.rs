@@ -110,9 +110,9 @@ impl Control {
 
     fn registration(&self) -> Register {
         let presentation = &self.presentation;
-        let service = |name: &String| Service {
+        let service = |(name, kind): &(String, &str)| Service {
             name: name.clone(),
-            kind: "tcp".to_owned(),
+            kind: (*kind).to_owned(),
         };
         let (sessions, peer_routes) = self.sessions.held();
         Register {

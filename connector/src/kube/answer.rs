@@ -18,9 +18,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::request_body::Received;
-use super::serve::Ending;
 use super::upstream::UpstreamBody;
 use crate::audit::Audit;
+use crate::h1::Ending;
 use crate::session::Session;
 
 /// Records what became of a request when it is dropped, so that a cancelled one has an outcome too.

@@ -18,10 +18,11 @@ use tokio::time::Instant;
 
 use super::answer::{self, Answer, Outcome};
 use super::request_body::RequestBody;
-use super::serve::{Ending, Kube};
+use super::serve::Kube;
 use super::splice::Splice;
 use super::upstream::{Answered, UpstreamBody, UpstreamError};
 use crate::audit::{AuditError, event::bounded};
+use crate::h1::Ending;
 use crate::random;
 use crate::session::{Refusal, Session};
 

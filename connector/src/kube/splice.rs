@@ -6,8 +6,8 @@ use hyper_util::rt::TokioIo;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::answer::Outcome;
-use super::serve::Ending;
 use super::upstream::Raw;
+use crate::h1::Ending;
 use crate::metered::{Meter, Metered};
 
 /// Both ends of a stream that switched protocols.

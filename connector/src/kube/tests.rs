@@ -8,18 +8,13 @@ mod smuggling;
 mod upgrades;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
-use adit_proto::Reason;
-use adit_proto::wire::audit::Record;
 use adit_proto::wire::audit::record::Event;
 use bytes::BytesMut;
-use parking_lot::Mutex;
-use prost::Message;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
@@ -28,38 +23,10 @@ use super::*;
 use crate::config::{Credentials, Kubernetes};
 use crate::session::Session;
 use crate::testing::World;
+use crate::testing::recorded::{End, Seen};
 
 /// An answer of the API server to almost anything.
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
-
-/// Whether a stream would end whole.
-#[derive(Clone, Debug, Default)]
-struct End(Arc<AtomicBool>);
-
-impl Ending for End {
-    fn complete(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    fn incomplete(&self) {
-        self.0.store(false, Ordering::SeqCst);
-    }
-
-    fn pass_through(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    fn cut_off(&self, _: Reason) {
-        self.0.store(false, Ordering::SeqCst);
-    }
-}
-
-/// What reached the server: one entry a connection.
-#[derive(Debug)]
-struct Seen {
-    connections: Mutex<Vec<Vec<u8>>>,
-    closed: tokio::sync::Semaphore,
-}
 
 struct Rig {
     world: World,
@@ -97,10 +64,7 @@ impl Rig {
         std::fs::write(&file, token).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = format!("https://{}", listener.local_addr().unwrap());
-        let seen = Arc::new(Seen {
-            connections: Mutex::default(),
-            closed: tokio::sync::Semaphore::new(0),
-        });
+        let seen = Arc::new(Seen::default());
         let mut tasks = JoinSet::new();
         let acceptor = acceptor(&made.cert.pem(), &made.signing_key.serialize_pem());
         tasks.spawn(serve(listener, acceptor, seen.clone(), answer));
@@ -157,8 +121,7 @@ impl Rig {
 
     /// Everything that reached the server.
     fn upstream(&self) -> String {
-        let all = self.seen.connections.lock().concat();
-        String::from_utf8(all).unwrap()
+        self.seen.all()
     }
 
     /// Refused with `code` and `reason`, one audit record, and nothing reached the server.
@@ -188,17 +151,7 @@ impl Rig {
 
     /// Everything in the audit log.
     fn audited(&self) -> Vec<Event> {
-        self.world.audit.flush().unwrap();
-        let mut cursor = self.world.audit.cursor();
-        let mut events = Vec::new();
-        loop {
-            let batch = cursor.read().unwrap();
-            if batch.upload.records.is_empty() {
-                return events;
-            }
-            let event = |bytes: &Vec<u8>| Record::decode(bytes.as_slice()).unwrap().event.unwrap();
-            events.extend(batch.upload.records.iter().map(event));
-        }
+        self.world.audited()
     }
 
     /// The intent and the outcome of the only request.
@@ -221,12 +174,7 @@ impl Rig {
 
     /// Waits until a connection of the server has ended.
     async fn closed(&self) {
-        let closed = tokio::time::timeout(Duration::from_secs(5), self.seen.closed.acquire());
-        closed
-            .await
-            .expect("the upstream connection stays open")
-            .unwrap()
-            .forget();
+        self.seen.closed().await;
     }
 }
 
@@ -254,56 +202,10 @@ async fn serve(
         let (socket, _) = listener.accept().await.unwrap();
         let (acceptor, seen) = (acceptor.clone(), seen.clone());
         connections.spawn(async move {
-            let Ok(mut stream) = acceptor.accept(socket).await else {
-                return;
-            };
-            let index = {
-                let mut connections = seen.connections.lock();
-                connections.push(Vec::new());
-                connections.len() - 1
-            };
-            while request(&mut stream, &seen, index).await {
-                stream.write_all(answer.as_bytes()).await.unwrap();
-                if answer.ends_with("cut") {
-                    break;
-                }
+            if let Ok(stream) = acceptor.accept(socket).await {
+                seen.converse(stream, answer).await;
             }
-            if !answer.ends_with("cut") {
-                // With TLS's own end; without it the connection was cut off.
-                let _ = stream.shutdown().await;
-            }
-            drop(stream);
-            seen.closed.add_permits(1);
         });
-    }
-}
-
-/// Records one request; `false` when the connection ends before there is a whole one.
-async fn request(stream: &mut (impl AsyncRead + Unpin), seen: &Seen, index: usize) -> bool {
-    let mut bytes = Vec::new();
-    loop {
-        let mut buffer = [0; 4096];
-        let read = stream.read(&mut buffer).await.unwrap_or(0);
-        bytes.extend_from_slice(&buffer[..read]);
-        seen.connections.lock()[index].extend_from_slice(&buffer[..read]);
-        if read == 0 {
-            return false;
-        }
-        let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
-        let Some((head, body)) = text.split_once("\r\n\r\n") else {
-            continue;
-        };
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-length: "))
-            .map(|length| length.parse::<usize>().unwrap());
-        let whole = match length {
-            Some(length) => body.len() >= length,
-            None => !head.contains("transfer-encoding") || body.ends_with("0\r\n\r\n"),
-        };
-        if whole {
-            return true;
-        }
     }
 }
 

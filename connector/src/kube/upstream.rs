@@ -4,14 +4,15 @@
 //! control, and because a cancelled request is a closed connection. No redirect is followed, and no request is sent
 //! without a credential of the connector's own.
 
-mod body;
 mod upgrade;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Response, Uri};
+use http_body_util::Empty;
 use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -20,8 +21,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::credentials::Bearer;
 use super::request_body::RequestBody;
-pub(super) use body::UpstreamBody;
+use crate::h1::AnswerBody;
+use upgrade::Io;
 pub(super) use upgrade::{Answered, Raw};
+
+/// The body of an answer of the API server.
+pub(super) type UpstreamBody = AnswerBody<Io, Empty<Bytes>>;
 
 /// How long an idle connection is kept. Below what servers and load balancers close after (Go: 90 s and more), since a
 /// request that meets a closing connection is lost.

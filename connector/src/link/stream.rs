@@ -15,6 +15,8 @@ use tokio::time::timeout;
 
 use super::{HEADER, Link, Links, heads};
 use crate::session::table::OpenStream;
+use crate::session::{Session, Standing};
+use crate::web::Visit;
 
 /// Reads a stream's header and serves what it names. What is refused is reset with the reason's code.
 pub(super) async fn serve(links: &Links, link: &Link, stream: LinkStream) {
@@ -23,7 +25,7 @@ pub(super) async fn serve(links: &Links, link: &Link, stream: LinkStream) {
         let refused = ("stream header", Reason::RequestMalformed);
         return links.refuse(link, "", refused, "no header came");
     };
-    let (mut stream, read) = reader.into_parts();
+    let (stream, read) = reader.into_parts();
     let served = match header.kind {
         Some(Kind::Heads(heads)) => heads::exchange(links, link, &heads, stream).await,
         Some(Kind::Ping(_)) => {
@@ -32,26 +34,27 @@ pub(super) async fn serve(links: &Links, link: &Link, stream: LinkStream) {
         }
         Some(Kind::Kube(_)) => match open(links, link, &header.session_id) {
             Ok(open) => kube(links, open, stream, read).await,
-            Err(reason) => {
-                stream.abort(reason.code());
-                Err(reason)
-            }
+            Err(reason) => abort(stream, reason),
         },
         Some(Kind::Tcp(_)) => match open(links, link, &header.session_id) {
             Ok(open) => tcp(links, open, stream, read).await,
-            Err(reason) => {
-                stream.abort(reason.code());
-                Err(reason)
-            }
+            Err(reason) => abort(stream, reason),
         },
-        None => {
-            stream.abort(Reason::VersionUnsupported.code());
-            Err(Reason::VersionUnsupported)
-        }
+        Some(Kind::Http(_)) => match open(links, link, &header.session_id) {
+            Ok(open) => http(links, open, stream, read).await,
+            Err(reason) => abort(stream, reason),
+        },
+        None => abort(stream, Reason::VersionUnsupported),
     };
     if let Err(reason) = served {
         links.refuse(link, &header.session_id, ("stream", reason), "");
     }
+}
+
+/// Resets a stream with the code of the reason for which it is refused.
+fn abort(mut stream: LinkStream, reason: Reason) -> Result<(), Reason> {
+    stream.abort(reason.code());
+    Err(reason)
 }
 
 fn open(links: &Links, link: &Link, session: &str) -> Result<OpenStream, Reason> {
@@ -90,20 +93,11 @@ async fn tcp(
     read: BytesMut,
 ) -> Result<(), Reason> {
     let session = open.session().clone();
-    let standing = match links.sessions.standing(&session).await {
-        Ok(standing) => standing,
-        Err(refusal) => {
-            stream.abort(refusal.shown().code());
-            return Err(refusal.reason());
-        }
-    };
+    let standing = standing(links, &session, &mut stream).await?;
     let end = stream.end();
     let dialled = match links.services.dial(&session, standing.permit()).await {
         Ok(dialled) => dialled,
-        Err(error) => {
-            stream.abort(error.reason().code());
-            return Err(error.reason());
-        }
+        Err(error) => return abort(stream, error.reason()),
     };
     end.pass_through();
     let over = async { end.set_code(session.over().await.code()) };
@@ -112,6 +106,48 @@ async fn tcp(
         () = over => {}
     }
     Ok(())
+}
+
+async fn http(
+    links: &Links,
+    open: OpenStream,
+    mut stream: LinkStream,
+    read: BytesMut,
+) -> Result<(), Reason> {
+    let session = open.session().clone();
+    let standing = standing(links, &session, &mut stream).await?;
+    let application = match links.services.application(standing.permit()) {
+        Ok(application) => application,
+        Err(error) => return abort(stream, error.reason()),
+    };
+    let visit = Visit {
+        session: session.clone(),
+        services: &links.services,
+        application,
+    };
+    let end = stream.end();
+    // As for the API server: the code is set before the stream is dropped.
+    let over = async {
+        end.set_code(session.over().await.code());
+        end.body_incomplete();
+    };
+    tokio::select! {
+        () = links.web.serve(stream, read, end.clone(), visit) => {}
+        () = over => {}
+    }
+    Ok(())
+}
+
+/// What is decided about a session now; its stream is reset if that is a denial.
+async fn standing(
+    links: &Links,
+    session: &Arc<Session>,
+    stream: &mut LinkStream,
+) -> Result<Arc<Standing>, Reason> {
+    links.sessions.standing(session).await.map_err(|refusal| {
+        stream.abort(refusal.shown().code());
+        refusal.reason()
+    })
 }
 
 /// Bytes come back as they are sent.

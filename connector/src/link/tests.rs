@@ -60,10 +60,13 @@ impl Rig {
         let configured = Service {
             name: "db".parse().unwrap(),
             address: service.local_addr().unwrap().to_string().parse().unwrap(),
+            kind: crate::config::ServiceKind::Tcp,
             labels: std::collections::BTreeMap::new(),
         };
         let services = Services::new(&[configured], world.audit.clone(), world.clock.clone());
+        let cluster = signer(&world, &TestKey::generate());
         let links = Arc::new(Links {
+            web: world.web(cluster.clone()),
             book: world.book.clone(),
             sessions: world.table.clone(),
             kube: None,
@@ -73,7 +76,6 @@ impl Rig {
             tasks: TaskTracker::new(),
             draining: CancellationToken::new(),
         });
-        let cluster = signer(&world, &TestKey::generate());
         let tls = tls::server(cluster.clone(), &[Alpn::Link], gate(world.book.clone())).unwrap();
         let listening = Endpoint::server(endpoint::link_server(tls), loopback()).unwrap();
         let address = listening.local_addr().unwrap();

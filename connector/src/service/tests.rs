@@ -1,7 +1,5 @@
 use std::sync::Arc;
 
-use adit_proto::wire::audit::Record;
-use prost::Message;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::TcpListener;
 
@@ -9,24 +7,22 @@ use super::*;
 use crate::testing::World;
 
 async fn rig() -> (World, TcpListener, Services, Arc<Session>) {
+    of_kind(ServiceKind::Tcp).await
+}
+
+async fn of_kind(kind: ServiceKind) -> (World, TcpListener, Services, Arc<Session>) {
     let world = World::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let service = Service {
         name: "db".parse().unwrap(),
         address: listener.local_addr().unwrap().to_string().parse().unwrap(),
+        kind,
         labels: std::collections::BTreeMap::new(),
     };
     let services = Services::new(&[service], world.audit.clone(), world.clock.clone());
     let offer = world.offer(&world.anna, "service/prod/db");
     let session = world.table.offer(offer).await.unwrap();
     (world, listener, services, session)
-}
-
-fn audited(world: &World) -> Vec<Event> {
-    world.audit.flush().unwrap();
-    let batch = world.audit.cursor().read().unwrap();
-    let event = |bytes: &Vec<u8>| Record::decode(bytes.as_slice()).unwrap().event.unwrap();
-    batch.upload.records.iter().map(event).collect()
 }
 
 #[tokio::test]
@@ -58,7 +54,7 @@ async fn each_direction_is_half_closed_by_itself() {
     };
     let ((), (), answer) = tokio::join!(carried, server, ask);
     assert_eq!(answer, "got early question");
-    let Some(Event::StreamOutcome(outcome)) = audited(&world).pop() else {
+    let Some(Event::StreamOutcome(outcome)) = world.audited().pop() else {
         panic!("no outcome");
     };
     assert_eq!((outcome.received_bytes, outcome.sent_bytes), (14, 18));
@@ -103,7 +99,7 @@ async fn intent_is_recorded_before_the_dial_and_a_dead_service_is_offline() {
         .await
         .unwrap_err();
     assert_eq!(error.reason(), Reason::TargetOffline);
-    let events = audited(&world);
+    let events = world.audited();
     assert!(
         events
             .iter()
@@ -124,6 +120,23 @@ async fn a_permit_for_the_api_server_dials_no_service() {
         .await
         .unwrap_err();
     assert_eq!(error.reason(), Reason::UnknownOrForbidden);
+}
+
+#[tokio::test]
+async fn raw_bytes_never_reach_a_web_application_nor_requests_another_service() {
+    let origin = "http://db.default.svc".parse().unwrap();
+    let (world, _listener, services, session) = of_kind(ServiceKind::Http { origin }).await;
+    let standing = world.table.standing(&session).await.unwrap();
+    assert!(services.application(standing.permit()).is_ok());
+    let error = services
+        .dial(&session, standing.permit())
+        .await
+        .unwrap_err();
+    assert_eq!(error.reason(), Reason::RequestUnsupported);
+    let (world, _listener, services, session) = rig().await;
+    let standing = world.table.standing(&session).await.unwrap();
+    let error = services.application(standing.permit()).unwrap_err();
+    assert_eq!(error.reason(), Reason::RequestUnsupported);
 }
 
 #[test]

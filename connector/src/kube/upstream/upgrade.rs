@@ -1,19 +1,15 @@
 //! A connection of its own for one request that asks for an upgrade (RFC 9110, section 7.8).
 //!
-//! It is never pooled. Only a 101 that switches to what was asked for makes it a stream of raw bytes; after any other
-//! answer it is closed, so that nothing which the client sent behind its request is ever read as another one.
+//! Only a 101 that switches to what was asked for makes it a stream of raw bytes.
 
-use std::future::poll_fn;
 use std::time::Duration;
 
 use adit_policy::headers;
 use adit_policy::request::Upgrade;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::HOST;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::Empty;
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, Connection};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -21,9 +17,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tower::Service;
 
-use super::body::UpstreamBody;
-use super::{Upstream, UpstreamError};
-use crate::kube::rewound::Rewound;
+use super::{Upstream, UpstreamBody, UpstreamError};
+use crate::h1::{Asked, Rewound, ask};
 
 /// How long a new connection may take, with TLS. Its answer may take as long as it likes.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -53,57 +48,28 @@ impl Upstream {
     ) -> Result<(Answered, OwnedSemaphorePermit), UpstreamError> {
         let slot = self.slot()?;
         let mut request = self.request(method, target, headers, Empty::<Bytes>::new())?;
-        let (mut sender, mut connection) = self.dial(&mut request).await?;
-        let answer = sender.send_request(request);
-        tokio::pin!(answer);
-        let mut over = false;
-        let response = tokio::select! {
-            answered = &mut answer => answered,
-            ended = poll_fn(|cx| connection.poll_without_shutdown(cx)) => {
-                ended.map_err(UpstreamError::broken)?;
-                over = true;
-                answer.await
-            }
+        let io = self.dial(&mut request).await?;
+        let (switched, io, read) = match ask(io, request).await.map_err(UpstreamError::broken)? {
+            Asked::Answered(response) => return Ok((Answered::Other(response), slot)),
+            Asked::Switched(headers, io, read) => (headers, io, read),
         };
-        let response = response.map_err(UpstreamError::broken)?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            let own = |incoming: Incoming| UpstreamBody::own(incoming, connection);
-            return Ok((Answered::Other(response.map(own)), slot));
-        }
-        let switched = headers::switched(response.headers(), upgrade);
+        let switched = headers::switched(&switched, upgrade);
         let headers = switched.ok_or(UpstreamError::OutOfOrder)?;
-        if !over {
-            poll_fn(|cx| connection.poll_without_shutdown(cx))
-                .await
-                .map_err(UpstreamError::broken)?;
-        }
-        let parts = connection.into_parts();
-        let read = BytesMut::from(parts.read_buf);
-        let stream = Rewound::new(read, TokioIo::new(Box::new(parts.io)));
+        let stream = Rewound::new(read, TokioIo::new(Box::new(io)));
         Ok((Answered::Switched(headers, stream), slot))
     }
 
     /// Connects, and puts the request into the form that it has on a connection of its own.
-    async fn dial(
-        &self,
-        request: &mut Request<Empty<Bytes>>,
-    ) -> Result<
-        (
-            http1::SendRequest<Empty<Bytes>>,
-            Connection<Io, Empty<Bytes>>,
-        ),
-        UpstreamError,
-    > {
+    async fn dial(&self, request: &mut Request<Empty<Bytes>>) -> Result<Io, UpstreamError> {
         let uri = request.uri().clone();
         let path = uri.path_and_query().cloned().map(Uri::from);
         *request.uri_mut() = path.unwrap_or_default();
         let host = HeaderValue::from_str(self.authority.as_str())
             .map_err(|error| UpstreamError::Address(error.into()))?;
         request.headers_mut().insert(HOST, host);
-        let io = timeout(CONNECT, self.connector.clone().call(uri))
+        timeout(CONNECT, self.connector.clone().call(uri))
             .await
             .map_err(UpstreamError::broken)?
-            .map_err(UpstreamError::NoAnswer)?;
-        http1::handshake(io).await.map_err(UpstreamError::broken)
+            .map_err(UpstreamError::NoAnswer)
     }
 }

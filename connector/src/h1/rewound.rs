@@ -9,13 +9,13 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Gives what was read already, and then the rest.
 #[derive(Debug)]
-pub(super) struct Rewound<I> {
+pub(crate) struct Rewound<I> {
     read: BytesMut,
     io: I,
 }
 
 impl<I> Rewound<I> {
-    pub(super) fn new(read: BytesMut, io: I) -> Self {
+    pub(crate) fn new(read: BytesMut, io: I) -> Self {
         Self { read, io }
     }
 }

@@ -1,7 +1,7 @@
 //! The request line, read before hyper does.
 //!
 //! hyper gives the request target as a parsed URI, from which a fragment is gone, and takes a bare line feed for the end
-//! of a line. Here the line is taken as it was sent: what the API server might read otherwise is refused.
+//! of a line. Here the line is taken as it was sent: what whoever is behind the connector might read otherwise is refused.
 
 use std::io;
 
@@ -17,7 +17,7 @@ const READ_AHEAD: usize = 4096;
 
 /// Why there is no request line.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum RequestLineError {
+pub(crate) enum RequestLineError {
     /// It is not `METHOD SP target SP HTTP/1.1 CR LF` in printable ASCII, its target is not in origin form (RFC 9112,
     /// section 3.2.1), or has a fragment.
     #[error("the request line is malformed")]
@@ -35,7 +35,7 @@ pub(super) enum RequestLineError {
 ///
 /// # Errors
 /// [`RequestLineError`].
-pub(super) async fn read(
+pub(crate) async fn read(
     io: &mut (impl AsyncRead + Unpin),
     read: &mut BytesMut,
 ) -> Result<String, RequestLineError> {
