@@ -10,8 +10,8 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::carry::Duplex;
 use crate::exit::{Exit, Failure};
-use crate::kube::carry::Duplex;
 use crate::reset;
 
 /// Longest answer that is kept, in bytes: a page of the audit log, or a roster in full.

@@ -1,6 +1,6 @@
-//! Opening one of the gateway's pages in the person's browser.
+//! Opening one of the gateway's pages, or of the agent's own, in the person's browser.
 //!
-//! An address is opened only if it belongs to an origin that the roster names. It reaches the browser in a file of mode
+//! An address of a gateway is opened only if it belongs to an origin that the roster names. It reaches the browser in a file of mode
 //! 0600 that redirects there, so that it is in no process list, and no shell is involved.
 
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use url::{Host, Url};
 
 use crate::exit::Failure;
+use crate::loopback::escaped;
 use crate::{private_file, random};
 
 /// Variables of the caller that a browser needs, and the choice of authenticator.
@@ -68,7 +69,7 @@ impl Caller {
     }
 }
 
-/// A page of the gateway that may be opened. Only [`Page::checked`] makes it.
+/// A page that may be opened: the gateway's by [`Page::checked`], or the agent's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page(Url);
 
@@ -98,6 +99,12 @@ impl Page {
         } else {
             Err(refused())
         }
+    }
+
+    /// A page that this agent serves itself.
+    #[must_use]
+    pub(crate) fn own(url: Url) -> Self {
+        Self(url)
     }
 
     /// The address.
@@ -155,17 +162,11 @@ fn start(program: &str, file: &Path, caller: &Caller) -> std::io::Result<()> {
 }
 
 fn redirect(page: &Page) -> String {
-    let address = page
-        .url()
-        .as_str()
-        .replace('&', "&amp;")
-        .replace('"', "&quot;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
+    let address = escaped(page.url().as_str());
     format!(
         "<!doctype html><meta charset=\"utf-8\"><meta name=\"referrer\" content=\"no-referrer\">\
          <meta http-equiv=\"refresh\" content=\"0;url={address}\"><title>Adit</title>\
-         <p><a href=\"{address}\">Go on to the gateway's page</a></p>\n"
+         <p><a href=\"{address}\">Go on</a></p>\n"
     )
 }
 

@@ -87,6 +87,8 @@ pub enum Command {
     Devices,
     /// Forward local ports to services in clusters
     Forward(command::forward::ForwardArgs),
+    /// Open a web application of a cluster in the browser
+    Open(command::open::OpenArgs),
     /// Connect stdin and stdout to a service in a cluster
     Connect(command::connect::ConnectArgs),
     /// Look for what does not work, and say what repairs it
@@ -141,6 +143,7 @@ impl Cli {
             Command::Sessions(args) => args.run(global).await,
             Command::Devices => command::devices::run(global).await,
             Command::Forward(args) => args.run(global).await,
+            Command::Open(args) => args.run(global).await,
             Command::Connect(args) => args.run(global).await,
             Command::Doctor(args) => args.run(global).await,
             Command::Ping(args) => args.run(global).await,

@@ -15,6 +15,7 @@ pub mod forward;
 pub mod kube;
 pub mod login;
 pub mod man;
+pub mod open;
 pub mod ping;
 pub mod profile;
 pub mod services;

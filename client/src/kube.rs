@@ -2,12 +2,11 @@
 //!
 //! Owns the listener, its certificate and its port, and lets a request through only with the exact `Host`, no foreign
 //! `Origin` and a token that the exec plugin handed out for that cluster. Each request then goes onto a stream of its
-//! own. It knows no session and no link: [`carry::Carrier`] is what it asks for a stream.
+//! own. It knows no session and no link: [`crate::carry::Carrier`] is what it asks for a stream.
 
-pub mod carry;
 pub mod certificate;
 pub mod gate;
-pub mod holder;
 pub mod listener;
+mod passage;
 pub mod status;
 pub mod token;

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod api;
 pub mod browser;
+pub mod carry;
 pub mod ceremony;
 pub mod cli;
 pub mod clock;
@@ -19,6 +20,7 @@ pub mod flight;
 pub mod kube;
 pub mod kubeconfig;
 pub mod link;
+pub mod loopback;
 pub mod paths;
 pub mod private_file;
 pub mod profile;
@@ -31,6 +33,7 @@ pub mod sign_in;
 pub mod statement;
 pub mod talk;
 pub mod timestamp;
+pub mod web;
 
 #[cfg(test)]
 mod testing;

@@ -1,6 +1,7 @@
-//! What the agent holds for one profile: the control connection, the roster, the sign-in, sessions, links, and the
-//! local Kubernetes endpoint. The only place where these are wired together.
+//! What the agent holds for one profile: the control connection, the roster, the sign-in, sessions, links, the local
+//! Kubernetes endpoint, and the names of web applications. The only place where these are wired together.
 
+mod applications;
 mod credential;
 mod endpoint;
 mod forward;
@@ -41,6 +42,7 @@ use crate::sign_in::{self, SignIn, Wanted};
 use crate::statement::Statements;
 use crate::talk::Talk;
 
+pub use applications::Applications;
 pub use credential::Credential;
 pub use endpoint::{Described, Endpoint};
 pub use forward::Forward;
@@ -65,6 +67,7 @@ pub struct Seat {
     statements: Statements,
     talk: Talk,
     endpoint: Endpoint,
+    applications: Applications,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -140,14 +143,17 @@ impl Seat {
             links.clone(),
             stop.clone(),
         ));
-        let streams = Arc::new(heard::ToClusters::new(
+        let streams = Arc::new(heard::ToTargets::new(
             sessions.clone(),
             links.clone(),
             control.clone(),
         ));
         let statements = Statements::new(signer.clone(), profile.genesis);
+        let applications =
+            Applications::new(&directory, streams.clone(), tasks.clone(), stop.clone());
         let endpoint = Endpoint::new(paths, name, streams, tasks.clone(), stop.clone());
         endpoint.open().await;
+        applications.reopen().await;
         Ok(Self {
             name: name.clone(),
             profile,
@@ -160,6 +166,7 @@ impl Seat {
             statements,
             talk: Talk::default(),
             endpoint,
+            applications,
             tasks,
             stop,
         })
@@ -199,6 +206,12 @@ impl Seat {
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// Web applications in this person's browser.
+    #[must_use]
+    pub fn applications(&self) -> &Applications {
+        &self.applications
     }
 
     /// The gateway's API.

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use adit_proto::Reason;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Method;
 use serde::Serialize;
@@ -11,8 +13,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::protocol::{
-    AGENT, AgentStatus, ApiCall, CredentialCall, ForwardCall, LeaveCall, PingCall, SeatStatus,
-    SignInCall, StatementsCall, StopCall,
+    AGENT, AgentStatus, ApiCall, ClusterKeyCall, CredentialCall, ForwardCall, LeaveCall, OpenCall,
+    PingCall, SeatStatus, SignInCall, StatementsCall, StopCall,
 };
 use super::server::Agent;
 use crate::api::Api;
@@ -42,8 +44,10 @@ impl Call {
             "sign-in" => self.sign_in(&seat).await,
             "sign-out" => sign_out(&seat).await,
             "credential" => self.credential(&seat).await,
+            "cluster-key" => self.cluster_key(&seat).await,
             "ping" => self.ping(&seat).await,
             "forward" => self.forward(seat).await,
+            "open" => self.open(&seat).await,
             "statements" => self.statements(&seat).await,
             "listener" => json_of(&seat.endpoint().described().await?),
             "move-listener" => json_of(&seat.endpoint().move_away().await?),
@@ -129,11 +133,32 @@ impl Call {
         json_of(&seat.signed_in(&asked.caller, &self.talk, propose).await?)
     }
 
+    async fn cluster_key(&self, seat: &Seat) -> Result<Value, Failure> {
+        let cluster = self.read::<ClusterKeyCall>()?.cluster()?;
+        // Whatever the roster has by now is what there is.
+        seat.founded().await?;
+        let key = seat.roster().cluster_key(&cluster).ok_or_else(|| {
+            let message = format!("the roster has no cluster {cluster} that is trusted");
+            Failure::of(Reason::UnknownOrForbidden, message)
+        })?;
+        Ok(json!({"spki": STANDARD.encode(key.spki())}))
+    }
+
     async fn ping(&self, seat: &Seat) -> Result<Value, Failure> {
         let asked: PingCall = self.read()?;
         let cluster = asked.cluster()?;
         let pinged = seat.signed_in(&asked.caller, &self.talk, || seat.ping(&cluster));
         json_of(&pinged.await?)
+    }
+
+    async fn open(&self, seat: &Seat) -> Result<Value, Failure> {
+        let asked: OpenCall = self.read()?;
+        let target = asked.target()?;
+        // Opened first, so that a refusal is told here and not in the browser.
+        seat.signed_in(&asked.caller, &self.talk, || seat.session(&target))
+            .await?;
+        let origin = seat.open(&target, asked.move_port, &asked.caller, &self.talk);
+        Ok(json!({"address": origin.await?}))
     }
 
     async fn forward(self, seat: Arc<Seat>) -> Result<Value, Failure> {

@@ -70,6 +70,23 @@ impl CredentialCall {
     }
 }
 
+/// `cluster-key`: the key of a cluster, by the roster as it was verified here.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ClusterKeyCall {
+    /// The cluster.
+    pub cluster: String,
+}
+
+impl ClusterKeyCall {
+    /// The cluster's name, checked.
+    ///
+    /// # Errors
+    /// A failure for a text that is no name.
+    pub fn cluster(&self) -> Result<Name, Failure> {
+        self.cluster.parse().map_err(Failure::new)
+    }
+}
+
 /// `ping`: measures the way to a cluster.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PingCall {
@@ -108,6 +125,28 @@ pub struct Forwarded {
 }
 
 impl Forwarded {
+    /// The target, checked.
+    ///
+    /// # Errors
+    /// A failure for a text that is no target.
+    pub fn target(&self) -> Result<Target, Failure> {
+        self.target.parse().map_err(Failure::new)
+    }
+}
+
+/// `open`: opens a web application in the person's browser.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OpenCall {
+    /// `service/CLUSTER/NAME`.
+    pub target: String,
+    /// Whether another port is chosen first.
+    #[serde(default)]
+    pub move_port: bool,
+    /// Who asks.
+    pub caller: Caller,
+}
+
+impl OpenCall {
     /// The target, checked.
     ///
     /// # Errors

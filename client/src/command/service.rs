@@ -51,17 +51,34 @@ impl ServiceName {
         })
     }
 
+    /// The target of a web application. Another service is named as what it is.
+    ///
+    /// # Errors
+    /// As [`ServiceName::find`], and for a service of another kind.
+    pub(super) async fn find_application(&self, global: &Global) -> Result<Target, Failure> {
+        let target = self.find(global).await?;
+        let listed = self.listed(global).await?;
+        let kind = listed
+            .into_iter()
+            .find(|service| service.cluster == target.cluster().as_str())
+            .map(|service| service.kind);
+        match kind.as_deref() {
+            // What is not listed may not be used, which is told when its session is opened.
+            Some("http") | None => Ok(target),
+            Some(_) => {
+                let name = &self.name;
+                let message = format!("{target} is no web application");
+                Err(Failure::new(message)
+                    .exiting(Exit::Usage)
+                    .repaired_by(format!("use `adit forward {name}`")))
+            }
+        }
+    }
+
     async fn only_cluster(&self, global: &Global) -> Result<Name, Failure> {
         let name = &self.name;
-        let answer = get(global, "/v1/services").await?;
-        let services = answer.get("services").and_then(Value::as_array);
-        let text = |service: &Value, key: &str| service.get(key)?.as_str().map(str::to_owned);
-        let clusters: Vec<_> = services
-            .into_iter()
-            .flatten()
-            .filter(|service| text(service, "name").as_deref() == Some(name.as_str()))
-            .filter_map(|service| text(service, "cluster"))
-            .collect();
+        let listed = self.listed(global).await?;
+        let clusters: Vec<_> = listed.into_iter().map(|service| service.cluster).collect();
         match clusters.as_slice() {
             [cluster] => cluster.parse().map_err(Failure::new),
             [] => Err(Failure::of(
@@ -77,6 +94,31 @@ impl ServiceName {
             }
         }
     }
+
+    /// The services of this name that the user may use.
+    async fn listed(&self, global: &Global) -> Result<Vec<Listed>, Failure> {
+        let answer = get(global, "/v1/services").await?;
+        let services = answer.get("services").and_then(Value::as_array);
+        let text = |service: &Value, key: &str| service.get(key)?.as_str().map(str::to_owned);
+        let named = services
+            .into_iter()
+            .flatten()
+            .filter(|service| text(service, "name").as_deref() == Some(self.name.as_str()));
+        let listed = named.filter_map(|service| {
+            Some(Listed {
+                cluster: text(service, "cluster")?,
+                kind: text(service, "kind")?,
+            })
+        });
+        Ok(listed.collect())
+    }
+}
+
+/// A service as the gateway lists it.
+#[derive(Debug)]
+struct Listed {
+    cluster: String,
+    kind: String,
 }
 
 #[cfg(test)]

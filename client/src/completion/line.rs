@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
         let subject = match (self.command.get_name(), arg.get_id().as_str()) {
             (_, "profile") | ("use" | "remove", "name") => Some(Subject::Profiles),
             ("ping" | "kube", "cluster" | "clusters") => Some(Subject::Clusters),
-            ("forward" | "connect", "service" | "services") => Some(Subject::Services),
+            ("forward" | "connect" | "open", "service" | "services") => Some(Subject::Services),
             _ => None,
         };
         let values = arg.get_possible_values();
@@ -206,7 +206,13 @@ mod tests {
         ] {
             assert_eq!(at(line).subject, Some(Subject::Clusters), "{line}");
         }
-        for line in ["forward ", "forward a/b c/", "connect ", "connect -- "] {
+        for line in [
+            "forward ",
+            "forward a/b c/",
+            "connect ",
+            "connect -- ",
+            "open ",
+        ] {
             assert_eq!(at(line).subject, Some(Subject::Services), "{line}");
         }
         for line in [

@@ -7,11 +7,12 @@
 use adit_proto::Reason;
 use adit_proto::target::Name;
 use adit_proto::time::UnixMillis;
-use http::header::{AUTHORIZATION, HOST, HeaderName, ORIGIN};
+use http::header::{AUTHORIZATION, ORIGIN};
 use http::{HeaderMap, StatusCode, Uri};
 
 use super::token::{Context, Entitled, TokenKey};
 use crate::exit::Failure;
+use crate::loopback::{Found, host_of, only};
 use crate::profile::ProfileName;
 
 /// What every path begins with.
@@ -94,15 +95,7 @@ impl Gate {
     }
 
     fn check_host(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Turned> {
-        let host = only(headers, &HOST);
-        let in_uri = uri.authority().map(http::uri::Authority::as_str);
-        let ours = |found: &str| found == self.authority;
-        let right = match (host, in_uri) {
-            (Found::One(host), None) => ours(host),
-            (Found::None, Some(authority)) => ours(authority),
-            (Found::One(host), Some(authority)) => ours(host) && ours(authority),
-            (Found::None, None) | (Found::Bad, _) => false,
-        };
+        let right = host_of(uri, headers) == Some(&self.authority);
         let message = "the request names another host than the local endpoint";
         right
             .then_some(())
@@ -119,22 +112,6 @@ impl Gate {
         right
             .then_some(())
             .ok_or_else(|| turned(StatusCode::FORBIDDEN, Reason::RequestMalformed, message))
-    }
-}
-
-enum Found<'a> {
-    None,
-    One(&'a str),
-    /// More than one, or not text.
-    Bad,
-}
-
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Found<'a> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Found::None,
-        (Some(value), None) => value.to_str().map_or(Found::Bad, Found::One),
-        (Some(_), Some(_)) => Found::Bad,
     }
 }
 
@@ -164,7 +141,7 @@ fn split(uri: &Uri) -> Option<(Name, String)> {
 mod tests {
     use super::super::token::tests::{context, key};
     use super::*;
-    use http::HeaderValue;
+    use http::header::{HeaderName, HeaderValue};
 
     const NOW: UnixMillis = UnixMillis(5);
 

@@ -1,7 +1,5 @@
 //! The loopback TLS listener.
 
-use std::io;
-use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,110 +9,33 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use ring::rand::SecureRandom;
 use rustls::ServerConfig;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::carry::{Body, Carrier, local};
 use super::gate::Gate;
-use super::{holder, status};
+use super::status;
+use crate::carry::{Body, Carrier, local};
 use crate::clock;
-use crate::private_file::{self, PrivateFileError};
+use crate::loopback::{Bound, IDLE, Place};
 
 /// How long a TLS handshake may take. It comes from this machine.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a connection may be without a request. Longer than client-go's own limit (90 s), so that it closes first and
-/// no request is on its way meanwhile.
-const IDLE: Duration = Duration::from_mins(2);
-/// Connections at once; more wait in the kernel's queue.
-const CONNECTIONS: usize = 1024;
 /// Requests at once on one HTTP/2 connection: what a link carries (each watch holds one).
 const STREAMS: u32 = 1024;
-/// Where a port is chosen from: above the registered ones that are common, below what kernels hand out themselves
-/// (Linux: from 32768), so that an outgoing connection never sits on it.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
-/// How many ports are tried.
-const ATTEMPTS: usize = 64;
 
-/// Why there is no listener.
-#[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    /// The remembered port is taken.
-    #[error(
-        "port {port} of the local endpoint is taken by {holder}: end it, or move with `adit kube --move-port`"
-    )]
-    Taken {
-        /// The port.
-        port: u16,
-        /// Who has it.
-        holder: String,
-    },
-    /// No port could be opened.
-    #[error("no port on 127.0.0.1 can be opened")]
-    Socket(#[source] io::Error),
-    /// The file that remembers the port cannot be used.
-    #[error("the local endpoint's port cannot be remembered")]
-    File(#[from] PrivateFileError),
-}
-
-/// Opens the port that the profile in `directory` remembers, and chooses one if there is none.
-///
-/// # Errors
-/// [`ListenError`].
-pub async fn bind(
-    directory: &Path,
-    rng: &(dyn SecureRandom + Sync),
-) -> Result<TcpListener, ListenError> {
-    let remembered = private_file::read(&port_file(directory))?
-        .and_then(|bytes| std::str::from_utf8(&bytes).ok()?.trim().parse().ok());
-    let Some(port) = remembered else {
-        return choose(directory, rng).await;
-    };
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
-        .await
-        .map_err(|error| {
-            if error.kind() != io::ErrorKind::AddrInUse {
-                return ListenError::Socket(error);
-            }
-            let holder = holder::of_port(port).unwrap_or_else(|| "another process".to_owned());
-            ListenError::Taken { port, holder }
-        })
-}
-
-/// Chooses a new port and remembers it.
-///
-/// # Errors
-/// [`ListenError`].
-pub async fn choose(
-    directory: &Path,
-    rng: &(dyn SecureRandom + Sync),
-) -> Result<TcpListener, ListenError> {
-    let mut last = io::Error::other("the system gives no randomness");
-    for _ in 0..ATTEMPTS {
-        let mut random = [0; 2];
-        if rng.fill(&mut random).is_err() {
-            break;
-        }
-        let span = PORTS.end - PORTS.start;
-        let port = PORTS.start + u16::from_be_bytes(random) % span;
-        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
-            Ok(listener) => {
-                private_file::replace(&port_file(directory), port.to_string().as_bytes())?;
-                return Ok(listener);
-            }
-            Err(error) => last = error,
-        }
+/// Where the profile in `directory` listens.
+#[must_use]
+pub fn place(directory: &Path) -> Place {
+    Place {
+        file: directory.join("listener.port"),
+        both_families: false,
+        of: "the local endpoint",
+        moved_by: "adit kube --move-port",
     }
-    Err(ListenError::Socket(last))
-}
-
-fn port_file(directory: &Path) -> std::path::PathBuf {
-    directory.join("listener.port")
 }
 
 /// What the listener serves with.
@@ -131,44 +52,18 @@ pub struct Service {
 /// # Cancel safety
 /// Dropping it closes the listener; connections end with `stop`.
 pub async fn serve(
-    listener: TcpListener,
+    bound: Bound,
     tls: Arc<ServerConfig>,
     service: Arc<Service>,
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
     let acceptor = TlsAcceptor::from(tls);
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let next = async {
-            let permit = room.clone().acquire_owned().await;
-            (permit, listener.accept().await)
-        };
-        let (permit, accepted) = tokio::select! {
-            next = next => next,
-            () = stop.cancelled() => return,
-        };
-        let Ok((stream, _)) = accepted else {
-            // Out of descriptors: wait until something is closed instead of spinning.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let (acceptor, service, stop) = (acceptor.clone(), service.clone(), stop.clone());
-        tasks.spawn(async move {
-            let _permit = permit;
-            tokio::select! {
-                () = connection(stream, acceptor, service) => {}
-                () = stop.cancelled() => {}
-            }
-        });
-    }
+    let connected = |stream| connection(stream, acceptor.clone(), service.clone());
+    bound.serve(connected, tasks, stop).await;
 }
 
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, service: Arc<Service>) {
-    // Without it each small answer waits for the acknowledgement of the one before.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
     let Ok(Ok(stream)) = timeout(PATIENCE, acceptor.accept(stream)).await else {
         return;
     };
@@ -200,7 +95,10 @@ impl Service {
             .gate
             .check(request.uri(), request.headers(), clock::now())
         {
-            Ok(passed) => self.carrier.carry(&passed, request).await,
+            Ok(passed) => {
+                let carried = self.carrier.carry(&passed, request).await;
+                carried.unwrap_or_else(|failure| local(status::answer(&failure)))
+            }
             Err(turned) => local(status::answer_as(turned.status, &turned.failure)),
         }
     }

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use ring::rand::SystemRandom;
 use serde::{Deserialize, Serialize};
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::carry::{Carrier, Streams};
 use crate::exit::Failure;
-use crate::kube::carry::{Carrier, Streams};
 use crate::kube::certificate::Certificate;
 use crate::kube::gate::Gate;
 use crate::kube::listener::{self, Service};
 use crate::kube::token::TokenKey;
+use crate::loopback::Bound;
 use crate::paths::Paths;
 use crate::profile::ProfileName;
 
@@ -75,7 +75,9 @@ impl Endpoint {
 
     /// Opens the remembered port, or a new one. What is in the way is kept for [`Endpoint::described`].
     pub async fn open(&self) {
-        let bound = listener::bind(&self.directory, &SystemRandom::new()).await;
+        let bound = listener::place(&self.directory)
+            .bind(&SystemRandom::new())
+            .await;
         let served = bound
             .map_err(Failure::new)
             .and_then(|bound| self.serve(bound));
@@ -105,7 +107,9 @@ impl Endpoint {
     /// # Errors
     /// When there is no other port.
     pub async fn move_away(&self) -> Result<Described, Failure> {
-        let bound = listener::choose(&self.directory, &SystemRandom::new()).await;
+        let bound = listener::place(&self.directory)
+            .choose(&SystemRandom::new())
+            .await;
         let served = self.serve(bound.map_err(Failure::new)?)?;
         let described = served.described.clone();
         let old = std::mem::replace(&mut *self.serving.lock(), Ok(served));
@@ -123,9 +127,9 @@ impl Endpoint {
         TokenKey::load_or_create(&self.token_key, &SystemRandom::new()).map_err(Failure::new)
     }
 
-    fn serve(&self, bound: TcpListener) -> Result<Serving, Failure> {
+    fn serve(&self, bound: Bound) -> Result<Serving, Failure> {
         let certificate = Certificate::load_or_create(&self.directory).map_err(Failure::new)?;
-        let port = bound.local_addr().map_err(Failure::new)?.port();
+        let port = bound.port();
         let service = Service {
             gate: Gate::new(port, self.name.clone(), self.token_key()?),
             carrier: Carrier::new(self.streams.clone(), self.tasks.clone()),

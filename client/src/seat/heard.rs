@@ -5,18 +5,16 @@ use std::time::Duration;
 
 use adit_proto::Reason;
 use adit_proto::id::SessionId;
-use adit_proto::target::{Name, Target};
-use adit_proto::wire::link::Kube;
+use adit_proto::target::Target;
 use adit_proto::wire::link::stream_header::Kind;
 use adit_transport::cid::RouteId;
 use adit_transport::stream::LinkStream;
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
+use crate::carry::{Opened, Passage, Streams};
 use crate::control::{Control, Heard};
 use crate::exit::Failure;
-use crate::kube::carry::{Opened, Streams};
-use crate::kube::token::Entitled;
 use crate::link::Links;
 use crate::roster::Followed;
 use crate::session::{Session, Sessions};
@@ -106,15 +104,15 @@ pub(super) async fn stream(
     Ok((stream, session))
 }
 
-/// Streams of the local Kubernetes endpoint.
+/// Streams for what local clients send.
 #[derive(Debug)]
-pub(super) struct ToClusters {
+pub(super) struct ToTargets {
     sessions: Arc<Sessions>,
     links: Arc<Links>,
     control: Arc<Control>,
 }
 
-impl ToClusters {
+impl ToTargets {
     pub(super) fn new(sessions: Arc<Sessions>, links: Arc<Links>, control: Arc<Control>) -> Self {
         Self {
             sessions,
@@ -124,11 +122,10 @@ impl ToClusters {
     }
 }
 
-impl Streams for ToClusters {
-    fn open<'a>(&'a self, entitled: &'a Entitled) -> BoxFuture<'a, Result<Opened, Failure>> {
+impl Streams for ToTargets {
+    fn open<'a>(&'a self, passage: &'a dyn Passage) -> BoxFuture<'a, Result<Opened, Failure>> {
         Box::pin(async {
-            let target = Target::Cluster(entitled.cluster().clone());
-            let kind = Kind::Kube(Kube {});
+            let (target, kind) = (passage.target(), passage.kind());
             let (stream, session) = stream(&self.sessions, &self.links, &target, kind).await?;
             Ok(Opened {
                 end: Arc::new(stream.end()),
@@ -142,7 +139,7 @@ impl Streams for ToClusters {
         Box::pin(self.control.gone_for(UNANSWERED))
     }
 
-    fn refused(&self, cluster: &Name, reason: Reason) {
+    fn refused(&self, target: &Target, reason: Reason) {
         let over = matches!(
             reason,
             Reason::SessionExpired
@@ -151,9 +148,8 @@ impl Streams for ToClusters {
                 | Reason::LeaseExpired
                 | Reason::TargetOffline
         );
-        let target = Target::Cluster(cluster.clone());
         for session in self.sessions.held() {
-            if over && session.target == target {
+            if over && session.target == *target {
                 self.sessions.forget(session.id, reason);
             }
         }

@@ -9,9 +9,11 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 use ring::rand::SystemRandom;
+use serde_json::{Value, json};
 
 use super::{list, propose, revoke};
 use crate::agent::client::on_stderr;
+use crate::agent::protocol::ClusterKeyCall;
 use crate::cli::Global;
 use crate::command::output;
 use crate::exit::{Exit, Failure};
@@ -25,6 +27,11 @@ pub enum ClustersCommand {
     Add(AddArgs),
     /// List them
     List,
+    /// Print the public key of one in PEM, by the roster as this machine verified it
+    Key {
+        /// Its name
+        cluster: Name,
+    },
     /// End trust in one
     Revoke {
         /// Name or id
@@ -64,6 +71,7 @@ impl ClustersCommand {
         match self {
             Self::Add(args) => args.run(global).await,
             Self::List => list(global, "/v1/admin/clusters", "clusters", &columns).await,
+            Self::Key { cluster } => print_key(global, &cluster).await,
             Self::Revoke { cluster, reason } => {
                 revoke(global, Named::Cluster(cluster), reason).await
             }
@@ -114,7 +122,7 @@ impl AddArgs {
             return output::print(&manifest(&text, &STANDARD.encode(key.pkcs8().as_slice())));
         }
         if global.json {
-            return output::print_json(&serde_json::json!({
+            return output::print_json(&json!({
                 "cluster": self.name.as_str(),
                 "statements": made.statements,
                 "config": config_file,
@@ -123,6 +131,31 @@ impl AddArgs {
         }
         Ok(())
     }
+}
+
+async fn print_key(global: &Global, cluster: &Name) -> Result<(), Failure> {
+    let call = json!(ClusterKeyCall {
+        cluster: cluster.to_string(),
+    });
+    let answer = global.ask("cluster-key", call).await?;
+    let spki = answer.get("spki").and_then(Value::as_str);
+    let pem = pem(spki.unwrap_or_default());
+    if global.json {
+        return output::print_json(&json!({"cluster": cluster.as_str(), "public_key": pem}));
+    }
+    output::print(pem.trim_end())
+}
+
+/// A public key in PEM (RFC 7468, section 13), of its base64.
+fn pem(spki: &str) -> String {
+    let mut text = "-----BEGIN PUBLIC KEY-----\n".to_owned();
+    for (at, letter) in spki.chars().enumerate() {
+        if at > 0 && at % 64 == 0 {
+            text.push('\n');
+        }
+        text.push(letter);
+    }
+    text + "\n-----END PUBLIC KEY-----\n"
 }
 
 /// `connector.toml`: who the gateways are and from where on the log counts. The ceiling is the cluster's owner's to add.
@@ -159,6 +192,13 @@ fn failed(path: &Path, error: &std::io::Error) -> Failure {
 mod tests {
     use super::*;
     use crate::profile::tests::profile;
+
+    #[test]
+    fn a_public_key_in_pem_has_lines_of_64_letters() {
+        let text = pem(&"a".repeat(124));
+        let lines: Vec<_> = text.lines().map(str::len).collect();
+        assert_eq!(lines, [26, 64, 60, 24]);
+    }
 
     #[test]
     fn the_configuration_is_toml_that_tables_may_follow() {

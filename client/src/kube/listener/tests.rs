@@ -10,10 +10,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::super::carry::tests::FakeCluster;
 use super::super::certificate::Certificate;
 use super::super::token::tests::{context, key};
 use super::*;
+use crate::carry::tests::FakeCluster;
 use crate::exit::Failure;
 use adit_proto::Reason;
 
@@ -35,8 +35,9 @@ impl Drop for Local {
 
 async fn local() -> Local {
     let scratch = tempfile::tempdir().unwrap();
-    let listener = choose(scratch.path(), &SystemRandom::new()).await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let bound = place(scratch.path()).choose(&SystemRandom::new()).await;
+    let bound = bound.unwrap();
+    let port = bound.port();
     let certificate = Certificate::load_or_create(scratch.path()).unwrap();
     let key = key(scratch.path());
     let token = key.issue(&context("prod"), clock::now()).text.to_string();
@@ -47,7 +48,7 @@ async fn local() -> Local {
         carrier: Carrier::new(cluster.clone(), tasks.clone()),
     });
     let tls = certificate.server_config().unwrap();
-    tasks.spawn(serve(listener, tls, service, tasks.clone(), stop.clone()));
+    tasks.spawn(serve(bound, tls, service, tasks.clone(), stop.clone()));
     let pem = certificate.pem().to_owned();
     Local {
         port,
@@ -307,24 +308,4 @@ async fn a_refusal_is_a_status_and_a_session_that_ended_is_opened_once_more() {
         assert_eq!(body["details"]["causes"][0]["reason"], reason.as_str());
         assert_eq!(local.cluster.opened.load(Ordering::SeqCst), tries);
     }
-}
-
-#[tokio::test]
-async fn the_port_is_remembered_and_a_thief_is_named() {
-    let scratch = tempfile::tempdir().unwrap();
-    let rng = SystemRandom::new();
-    let first = bind(scratch.path(), &rng).await.unwrap();
-    let port = first.local_addr().unwrap().port();
-    let Err(ListenError::Taken {
-        port: taken,
-        holder,
-    }) = bind(scratch.path(), &rng).await
-    else {
-        panic!("a taken port was bound");
-    };
-    assert_eq!(taken, port);
-    assert!(holder.contains(&std::process::id().to_string()), "{holder}");
-    drop(first);
-    let again = bind(scratch.path(), &rng).await.unwrap();
-    assert_eq!(again.local_addr().unwrap().port(), port);
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 /// Says which process listens on 127.0.0.1 or all addresses at `port`; `None` where that cannot be seen.
 #[must_use]
-pub fn of_port(port: u16) -> Option<String> {
+pub(super) fn of_port(port: u16) -> Option<String> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
         .find_map(|table| inode_of(&fs::read_to_string(table).ok()?, port))?;

@@ -1,7 +1,8 @@
-//! Carries one request on a stream of its own, as HTTP/1.1, and streams both ways.
+//! Carries one request of a local client on a stream of its own, as HTTP/1.1, and streams both ways.
 //!
-//! Path and query go on exactly as sent: the connector parses them and refuses what it cannot. A request that kubectl
-//! gives up drops its task, and with it the stream, which is reset. After a 101 the stream carries raw bytes.
+//! Path and query go on exactly as sent: the connector parses them and refuses what it cannot. A request that its client
+//! gives up drops its task, and with it the stream, which is reset. After a 101 the stream carries raw bytes. What may go
+//! where is no business of this module: whoever passed a gate is a [`Passage`].
 
 mod body;
 mod headers;
@@ -10,11 +11,12 @@ mod upgrade;
 use std::sync::Arc;
 
 use adit_proto::Reason;
-use adit_proto::target::Name;
+use adit_proto::target::Target;
+use adit_proto::wire::link::stream_header::Kind;
 use adit_transport::stream::StreamEnd;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use http::{Request, Response, StatusCode, Uri};
+use http::{Request, Response, StatusCode, request};
 use http_body::Body as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty};
@@ -26,9 +28,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::gate::Passed;
-use super::status;
-use super::token::Entitled;
 use crate::exit::Failure;
 use crate::reset;
 use body::{Answered, Ending, Guard};
@@ -61,7 +60,20 @@ impl End for StreamEnd {
     }
 }
 
-/// A stream towards a cluster, whose header is written.
+/// A request that passed its gate: where it may go, and in which form.
+pub trait Passage: Send + Sync {
+    /// Where it goes.
+    fn target(&self) -> Target;
+    /// How it goes there.
+    fn kind(&self) -> Kind;
+    /// Makes its head what the connector gets. What concerns one hop is gone already, but for a wish to upgrade.
+    ///
+    /// # Errors
+    /// When there is no such head.
+    fn prepare(&self, head: &mut request::Parts) -> Result<(), Failure>;
+}
+
+/// A stream towards a target, whose header is written.
 pub struct Opened {
     /// The bytes.
     pub io: Box<dyn Duplex>,
@@ -83,7 +95,7 @@ pub trait Streams: Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// Dropping it leaves no stream behind.
-    fn open<'a>(&'a self, entitled: &'a Entitled) -> BoxFuture<'a, Result<Opened, Failure>>;
+    fn open<'a>(&'a self, passage: &'a dyn Passage) -> BoxFuture<'a, Result<Opened, Failure>>;
 
     /// Returns when nothing has come through for so long that whoever waits for an answer is to be told.
     ///
@@ -91,8 +103,8 @@ pub trait Streams: Send + Sync + 'static {
     /// Nothing is lost.
     fn given_up(&self) -> BoxFuture<'_, Failure>;
 
-    /// Takes note that a stream towards `cluster` ended with `reason` before it was answered.
-    fn refused(&self, cluster: &Name, reason: Reason);
+    /// Takes note that a stream towards `target` ended with `reason` before it was answered.
+    fn refused(&self, target: &Target, reason: Reason);
 }
 
 /// Carries requests.
@@ -114,18 +126,16 @@ impl Carrier {
         Self { streams, tasks }
     }
 
-    /// Carries a request that passed the gate and gives the answer, or a `Status` that says why there is none.
+    /// Carries a request that passed its gate and gives the answer.
+    ///
+    /// # Errors
+    /// Why there is none.
     ///
     /// # Cancel safety
     /// Dropping it resets the stream.
-    pub async fn carry(&self, passed: &Passed, request: Request<Incoming>) -> Response<Body> {
-        let carried = self.with_a_second_try(passed, request).await;
-        carried.unwrap_or_else(|failure| local(status::answer(&failure)))
-    }
-
-    async fn with_a_second_try(
+    pub async fn carry(
         &self,
-        passed: &Passed,
+        passage: &dyn Passage,
         mut request: Request<Incoming>,
     ) -> Result<Response<Body>, Failure> {
         let local = hyper::upgrade::on(&mut request);
@@ -138,12 +148,12 @@ impl Carrier {
         let body = body.map_err(Into::into).boxed_unsync();
         let upgrade = asked.map(|asked| (asked, local));
         let first = self
-            .once(passed, Request::from_parts(parts, body), upgrade)
+            .once(passage, Request::from_parts(parts, body), upgrade)
             .await;
         match (first, spare) {
             (Err(failure), Some(parts)) if failure.reason().is_some_and(session_is_over) => {
                 let again = Request::from_parts(parts, nothing());
-                self.once(passed, again, None).await
+                self.once(passage, again, None).await
             }
             (answered, _) => answered,
         }
@@ -151,13 +161,13 @@ impl Carrier {
 
     async fn once(
         &self,
-        passed: &Passed,
+        passage: &dyn Passage,
         request: Request<Body>,
         upgrade: Option<(Asked, OnUpgrade)>,
     ) -> Result<Response<Body>, Failure> {
-        let Opened { io, end, over } = self.streams.open(&passed.entitled).await?;
-        let request = rewrite(&passed.rest, request)?.map(|body| Ending::new(body, end.clone()));
-        let failed = |error: hyper::Error| self.failure(passed, &error);
+        let Opened { io, end, over } = self.streams.open(passage).await?;
+        let request = prepared(passage, request)?.map(|body| Ending::new(body, end.clone()));
+        let failed = |error: hyper::Error| self.failure(passage, &error);
         let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(failed)?;
         let guard = self.drive(connection, over.clone());
         let mut response = tokio::select! {
@@ -174,7 +184,7 @@ impl Carrier {
             return Ok(Response::from_parts(parts, body));
         }
         let Some((asked, local)) = upgrade else {
-            let message = "the cluster answered with a change of protocol";
+            let message = format!("{} answered with a change of protocol", passage.target());
             return Err(Failure::of(Reason::RequestUnsupported, message));
         };
         asked.answer(&mut parts);
@@ -204,12 +214,15 @@ impl Carrier {
     }
 
     /// Why a stream was not answered.
-    fn failure(&self, passed: &Passed, error: &hyper::Error) -> Failure {
+    fn failure(&self, passage: &dyn Passage, error: &hyper::Error) -> Failure {
         let reason = reset::reason(error);
-        let cluster = passed.entitled.cluster();
-        self.streams
-            .refused(cluster, reason.unwrap_or(Reason::TargetOffline));
-        let message = format!("the cluster {cluster} did not answer");
+        let target = passage.target();
+        // A body that its local client cut off says nothing of the target.
+        if !error.is_user() {
+            self.streams
+                .refused(&target, reason.unwrap_or(Reason::TargetOffline));
+        }
+        let message = format!("{target} did not answer");
         reason.map_or_else(
             || Failure::of(Reason::TargetOffline, &message),
             |reason| Failure::of(reason, "the stream was refused"),
@@ -236,12 +249,11 @@ fn session_is_over(reason: Reason) -> bool {
     )
 }
 
-fn rewrite(rest: &str, request: Request<Body>) -> Result<Request<Body>, Failure> {
+fn prepared(passage: &dyn Passage, request: Request<Body>) -> Result<Request<Body>, Failure> {
     let (mut parts, body) = request.into_parts();
-    parts.uri = Uri::try_from(rest)
-        .map_err(|_| Failure::of(Reason::RequestMalformed, "the path is none"))?;
     parts.version = http::Version::HTTP_11;
     headers::towards_the_connector(&mut parts.headers);
+    passage.prepare(&mut parts)?;
     Ok(Request::from_parts(parts, body))
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct FakeCluster {
     /// Cancelled when the stream of an endless answer ends.
     pub(crate) ended: CancellationToken,
     pub(crate) refusal: Mutex<Option<Failure>>,
+    /// Why streams ended before they were answered.
+    pub(crate) unanswered: Mutex<Vec<Reason>>,
 }
 
 /// A change to the protocol that was asked for; what was asked stands in a header.
@@ -51,6 +53,7 @@ impl FakeCluster {
             complete: Arc::default(),
             ended: CancellationToken::new(),
             refusal: Mutex::new(None),
+            unanswered: Mutex::default(),
         })
     }
 
@@ -105,7 +108,7 @@ impl End for Complete {
 }
 
 impl Streams for FakeCluster {
-    fn open<'a>(&'a self, _: &'a Entitled) -> BoxFuture<'a, Result<Opened, Failure>> {
+    fn open<'a>(&'a self, _: &'a dyn Passage) -> BoxFuture<'a, Result<Opened, Failure>> {
         Box::pin(async {
             self.opened.fetch_add(1, Ordering::SeqCst);
             if let Some(failure) = self.refusal.lock().clone() {
@@ -126,5 +129,7 @@ impl Streams for FakeCluster {
         Box::pin(std::future::pending())
     }
 
-    fn refused(&self, _: &Name, _: Reason) {}
+    fn refused(&self, _: &Target, reason: Reason) {
+        self.unanswered.lock().push(reason);
+    }
 }

@@ -1,8 +1,7 @@
-//! Headers that concern one hop only (RFC 9110, section 7.6.1), and those of the local endpoint.
+//! Headers that concern one hop only (RFC 9110, section 7.6.1).
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, EXPECT, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 
 /// Names in a list of a `Connection` header and old ones that mean the same hop.
@@ -28,14 +27,11 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Prepares a request's headers for the connector. A wish to upgrade goes on: the connector decides about it.
+/// Leaves what concerns the hop to the local client behind. A wish to upgrade goes on: the connector decides about it.
 pub(super) fn towards_the_connector(headers: &mut HeaderMap) {
     let upgrade = headers.get(UPGRADE).cloned();
     strip_hop_by_hop(headers);
-    for name in [AUTHORIZATION, EXPECT, HOST, ORIGIN] {
-        headers.remove(name);
-    }
-    headers.insert(HOST, HeaderValue::from_static("kubernetes"));
+    headers.remove(EXPECT);
     if let Some(protocol) = upgrade {
         headers.insert(UPGRADE, protocol);
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -47,15 +43,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_token_and_what_concerns_one_hop_stay_here() {
+    fn what_concerns_one_hop_stays_here() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
-            ("authorization", "Bearer x"),
             ("connection", "keep-alive, X-Mine"),
             ("x-mine", "1"),
             ("keep-alive", "5"),
             ("transfer-encoding", "chunked"),
-            ("host", "127.0.0.1:4711"),
             ("accept", "application/json"),
         ] {
             headers.insert(
@@ -66,7 +60,6 @@ mod tests {
         towards_the_connector(&mut headers);
         let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
-        assert_eq!(left, ["accept", "host"]);
-        assert_eq!(headers["host"], "kubernetes");
+        assert_eq!(left, ["accept"]);
     }
 }

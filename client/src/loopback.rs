@@ -1,0 +1,88 @@
+//! Ports of this machine for programs of its user: chosen once, remembered, and served.
+//!
+//! Whoever listens here decides by itself who may pass: other users of the machine and pages of any site reach it too.
+
+mod holder;
+mod host;
+mod page;
+mod place;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use host::{Found, host_of, only};
+pub(crate) use page::escaped;
+pub use page::page;
+pub use place::{ListenError, Place};
+
+/// How long a connection may be without a request. Longer than client-go's own limit (90 s), so that it closes first and
+/// no request is on its way meanwhile.
+pub const IDLE: Duration = Duration::from_mins(2);
+/// Connections at once; more wait in the kernel's queue.
+const CONNECTIONS: usize = 1024;
+
+/// A port that was opened.
+#[derive(Debug)]
+pub struct Bound {
+    port: u16,
+    listeners: Vec<TcpListener>,
+}
+
+impl Bound {
+    /// Its number.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Serves each connection with `connection` until `stop` is cancelled; `tasks` owns them.
+    ///
+    /// # Cancel safety
+    /// Dropping it closes the port; connections end with `stop`.
+    pub async fn serve<F, R>(self, connection: F, tasks: TaskTracker, stop: CancellationToken)
+    where
+        F: Fn(TcpStream) -> R,
+        R: Future<Output = ()> + Send + 'static,
+    {
+        let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let begin = |stream, permit: OwnedSemaphorePermit| {
+            let (served, stop) = (connection(stream), stop.clone());
+            tasks.spawn(async move {
+                let _permit = permit;
+                tokio::select! {
+                    () = served => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+        };
+        let accepting = self.listeners.iter().map(|it| accept(it, &room, &begin));
+        tokio::select! {
+            _ = join_all(accepting) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+}
+
+/// Accepts connections for ever.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+    begin: impl Fn(TcpStream, OwnedSemaphorePermit),
+) {
+    // The room is never closed.
+    while let Ok(permit) = room.clone().acquire_owned().await {
+        match listener.accept().await {
+            // Without it each small answer waits for the acknowledgement of the one before.
+            Ok((stream, _)) if stream.set_nodelay(true).is_ok() => begin(stream, permit),
+            Ok(_) => {}
+            // Out of descriptors: wait until something is closed instead of spinning.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
