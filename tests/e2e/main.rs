@@ -29,3 +29,4 @@ mod revoked_apart;
 mod signed_out;
 mod streams;
 mod vanished;
+mod web_apps;

@@ -75,6 +75,17 @@ impl Connector {
         Ok(self)
     }
 
+    /// Serves a web application.
+    ///
+    /// # Errors
+    /// When the configuration cannot be written.
+    pub fn with_application(self, name: &str, address: &str) -> Result<Self> {
+        self.configure(&format!(
+            "[[services]]\nname = \"{name}\"\nkind = \"http\"\naddress = \"{address}\"\n"
+        ))?;
+        Ok(self)
+    }
+
     /// Appends to the configuration file.
     ///
     /// # Errors
