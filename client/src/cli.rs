@@ -85,6 +85,9 @@ pub enum Command {
     Sessions(command::sessions::SessionsArgs),
     /// List your devices
     Devices,
+    /// List, add or remove your passkeys
+    #[command(subcommand)]
+    Passkeys(command::passkeys::PasskeysCommand),
     /// Forward local ports to services in clusters
     Forward(command::forward::ForwardArgs),
     /// Open a web application of a cluster in the browser
@@ -142,6 +145,7 @@ impl Cli {
             Command::Services => command::services::run(global).await,
             Command::Sessions(args) => args.run(global).await,
             Command::Devices => command::devices::run(global).await,
+            Command::Passkeys(passkeys) => passkeys.run(global).await,
             Command::Forward(args) => args.run(global).await,
             Command::Open(args) => args.run(global).await,
             Command::Connect(args) => args.run(global).await,

@@ -16,6 +16,7 @@ pub mod kube;
 pub mod login;
 pub mod man;
 pub mod open;
+pub mod passkeys;
 pub mod ping;
 pub mod profile;
 pub mod services;
@@ -33,6 +34,7 @@ use serde_json::{Value, json};
 use crate::browser::Caller;
 use crate::cli::Global;
 use crate::exit::Failure;
+use crate::statement::{Made, Proposal};
 
 /// Whether a person sits at this process: its stdin is a terminal.
 pub(crate) fn has_terminal() -> bool {
@@ -54,4 +56,12 @@ pub(crate) async fn request(
     let caller = Caller::this_process(has_terminal());
     let call = json!({"method": method, "path": path, "body": body, "caller": caller});
     global.ask("api", call).await
+}
+
+/// Has the agent make statements.
+async fn propose(global: &Global, proposal: Proposal) -> Result<Made, Failure> {
+    let caller = Caller::this_process(has_terminal());
+    let call = json!({"proposal": proposal, "caller": caller});
+    let made = global.ask("statements", call).await?;
+    serde_json::from_value(made).map_err(Failure::new)
 }

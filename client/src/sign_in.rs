@@ -21,6 +21,7 @@ use crate::browser::Caller;
 use crate::ceremony;
 use crate::clock;
 use crate::exit::Failure;
+use crate::statement::printable;
 use crate::talk::Talk;
 use callback::Callback;
 use pkce::Verifier;
@@ -141,11 +142,6 @@ async fn code(
     // The redirect file stays until the code is there.
     let (code, _shown) = futures_util::future::try_join(code, shown).await?;
     Ok(code)
-}
-
-/// A text of the gateway for the terminal: nothing that moves its cursor.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// Refuses an id that would lead to another path.

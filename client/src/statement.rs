@@ -1,8 +1,8 @@
-//! Statements of the roster that an admin proposes: built from fields, said in words, touched, signed, appended.
+//! Statements of the roster that a person proposes: built from fields, said in words, touched, signed, appended.
 //!
 //! Runs in the agent, which holds the device key. No call signs bytes: a [`Proposal`] has fields, and id, salt and time
 //! of a body are made here. What is signed rests on a log that was verified here, in full, and is never older than what
-//! the agent follows. The touch is verified before anything is signed with it: a gateway that has something else touched,
+//! the agent follows; what a user signs for himself rests on what the agent follows. The touch is verified before anything is signed with it: a gateway that has something else touched,
 //! or by somebody else, gets no signature.
 //!
 //! ```text
@@ -10,20 +10,21 @@
 //! ```
 
 mod build;
+mod desk;
 mod log;
+mod own;
 mod proposal;
 mod say;
 mod touch;
 
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use adit_proto::Reason;
 use adit_proto::key::Fingerprint;
 use adit_proto::label::Hash;
 use adit_proto::roster::{Right, Roster};
-use adit_proto::statement::{Draft, Head, Kind};
+use adit_proto::statement::{Draft, Kind};
 use adit_proto::wire::roster::Body;
 use adit_transport::key::DeviceSigner;
 use base64::Engine;
@@ -33,74 +34,29 @@ use parking_lot::Mutex;
 use prost::Message;
 use serde_json::{Value, json};
 
-pub(crate) use build::body as new_body;
+pub(crate) use build::{body as new_body, passkey as new_passkey};
+pub use desk::{AgentDesk, Desk};
 pub use log::VerifiedLog;
-pub use proposal::{Invited, Invitee, Made, MadeStatement, Named, Proposal, Role};
-pub(crate) use say::causes;
-use touch::{Asked, Touched};
+pub use proposal::{
+    AddedPasskey, Facts, Invited, Invitee, Made, MadeStatement, Named, Proposal, Role,
+};
+pub(crate) use say::{causes, printable};
+use touch::{Asked, Touched, Toucher};
 
-use crate::api::{Api, ask};
-use crate::browser::Caller;
-use crate::ceremony::{self, Shown};
+use crate::api::ask;
 use crate::exit::Failure;
 use crate::talk::Talk;
 
 /// How often a turn that was missed is waited for again.
 const TURNS: usize = 3;
 
-/// Where statements are made: the gateway's API, a page for the person, and the log that the agent follows.
-pub trait Desk: Sync {
-    /// Keeps a page open until it is dropped.
-    type Page: Send;
-
-    /// The gateway's API, with a sign-in.
-    fn api(&self) -> &dyn Api;
-
-    /// Shows a page of the gateway to the person.
-    fn show(&self, url: &str) -> impl Future<Output = Result<Self::Page, Failure>> + Send;
-
-    /// The newest statement that the agent has seen, by whatever way.
-    fn followed(&self) -> Option<Head>;
-}
-
-/// The desk of a person who sits at this machine.
-#[derive(Clone)]
-pub struct AgentDesk<'a> {
-    /// The gateway's API, with a sign-in.
-    pub api: &'a dyn Api,
-    /// Who asks.
-    pub caller: &'a Caller,
-    /// The profile's directory.
-    pub directory: &'a Path,
-    /// What the person hears.
-    pub talk: &'a Talk,
-    /// The log that the agent follows.
-    pub roster: Arc<Roster>,
-}
-
-impl fmt::Debug for AgentDesk<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AgentDesk")
-            .field("caller", self.caller)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Desk for AgentDesk<'_> {
-    type Page = Shown;
-
-    fn api(&self) -> &dyn Api {
-        self.api
-    }
-
-    async fn show(&self, url: &str) -> Result<Shown, Failure> {
-        let origins = self.roster.relying_party().origins();
-        ceremony::show(url, origins, self.caller, self.directory, self.talk).await
-    }
-
-    fn followed(&self) -> Option<Head> {
-        Some(self.roster.head())
-    }
+/// What a statement is signed in.
+#[derive(Clone, Copy, Debug)]
+enum Sight<'a> {
+    /// The whole log, which admins see.
+    Whole,
+    /// The log that the agent follows; for a passkey that is added, with the registration that it comes of.
+    Followed(Option<&'a str>),
 }
 
 /// Proposes statements with one device key in one log.
@@ -162,7 +118,9 @@ impl Statements {
         match proposal {
             Proposal::Invite { people, life_s } => {
                 let roster = self.admins_log(desk).await?;
-                let (users, body) = build::users(&roster, people)?;
+                build::check_invitees(&roster, people)?;
+                let facts: Vec<_> = people.iter().map(|person| &person.facts).collect();
+                let (users, body) = build::users(&roster, &facts)?;
                 if let Some(body) = body {
                     let stated = self.state(desk, talk, Kind::User, &body).await?;
                     made.statements.push(stated);
@@ -171,6 +129,24 @@ impl Statements {
                 let stated = self.state(desk, talk, Kind::Invitation, &body).await?;
                 made.statements.push(stated);
                 made.invited = invited;
+            }
+            Proposal::SetUsers { people } => {
+                let roster = self.admins_log(desk).await?;
+                let facts: Vec<_> = people.iter().collect();
+                let (_, body) = build::users(&roster, &facts)?;
+                if let Some(body) = body {
+                    let stated = self.state(desk, talk, Kind::User, &body).await?;
+                    made.statements.push(stated);
+                }
+            }
+            Proposal::AddPasskey { name } => {
+                let (stated, added) = self.add_passkey(desk, talk, name).await?;
+                made.statements.push(stated);
+                made.passkey = Some(added);
+            }
+            Proposal::RemovePasskey { passkey, reason } => {
+                let stated = self.remove_passkey(desk, talk, passkey, reason).await?;
+                made.statements.push(stated);
             }
             Proposal::AddCluster { name, key } => {
                 let roster = self.admins_log(desk).await?;
@@ -228,32 +204,48 @@ impl Statements {
             .ok_or_else(|| Failure::of(Reason::DeviceRevoked, "this device signs nothing"))?;
         say::statement(talk, &roster, kind, body);
         let asked = Asked {
-            owner,
+            touchers: roster.passkeys_of(owner).map(Toucher::from).collect(),
             signer: self.fingerprint(),
             draft: &draft,
+            tab: None,
         };
-        let touched = touch::ask(desk, talk, &roster, &asked).await?;
+        let touched = touch::ask(desk, talk, roster.relying_party(), &asked).await?;
+        self.place(desk, talk, &touched, Sight::Whole).await
+    }
+
+    /// Appends what was touched; a turn that was missed is waited for again.
+    async fn place(
+        &self,
+        desk: &impl Desk,
+        talk: &Talk,
+        touched: &Touched,
+        sight: Sight<'_>,
+    ) -> Result<MadeStatement, Failure> {
         for _ in 1..TURNS {
-            match self.append(desk, &draft, &touched).await {
+            match self.append(desk, touched, sight).await {
                 Err(failure) if failure.reason() == Some(Reason::RosterStale) => {
                     talk.say("The turn at the roster was missed; waiting for another.");
                 }
                 ended => return ended,
             }
         }
-        self.append(desk, &draft, &touched).await
+        self.append(desk, touched, sight).await
     }
 
     /// Takes a turn and appends the touched draft after the head that it shows.
     async fn append(
         &self,
         desk: &impl Desk,
-        draft: &Draft,
         touched: &Touched,
+        sight: Sight<'_>,
     ) -> Result<MadeStatement, Failure> {
         let turn: proposal::Turn = ask(desk.api(), Method::POST, "/v1/roster/turns", None).await?;
         let head = turn.head()?;
-        let roster = self.log(desk).await?;
+        let (roster, registration) = match sight {
+            Sight::Whole => (self.log(desk).await?, None),
+            Sight::Followed(registration) => (desk.follow(head.number).await?, registration),
+        };
+        let draft = touched.draft();
         if roster.head().hash != head.hash {
             return Err(Failure::of(
                 Reason::RosterFork,
@@ -277,6 +269,7 @@ impl Statements {
         let body = json!({
             "turn_id": turn.turn_id,
             "statement": STANDARD.encode(statement.encode_to_vec()),
+            "registration_id": registration,
         });
         let _: Value = ask(
             desk.api(),
@@ -285,7 +278,9 @@ impl Statements {
             Some(body),
         )
         .await?;
-        *self.verified.lock() = Some(Arc::new(after));
+        if matches!(sight, Sight::Whole) {
+            *self.verified.lock() = Some(Arc::new(after));
+        }
         Ok(MadeStatement {
             number: appended.number,
             kind: draft.kind().as_str().to_owned(),

@@ -11,6 +11,7 @@ mod declared;
 mod devices;
 mod input;
 mod me;
+mod passkeys;
 mod refused;
 mod role;
 mod roster;
@@ -46,6 +47,9 @@ pub fn declare() -> Declared {
         .add::<SignedIn>(routes!(sessions::list))
         .add::<SignedIn>(routes!(sessions::end))
         .add::<SignedIn>(routes!(devices::own))
+        .add::<SignedIn>(routes!(passkeys::own))
+        .add::<SignedIn>(routes!(passkeys::register))
+        .add::<SignedIn>(routes!(passkeys::registered))
         .add::<SignedIn>(routes!(touches::begin))
         .add::<SignedIn>(routes!(touches::wait))
         .add::<SignedIn>(routes!(roster::turn))

@@ -1,7 +1,8 @@
 //! Ceremonies: what a person does in the browser with a passkey.
 //!
-//! There are three kinds: *register* (a new passkey, during an enrolment), *sign-in* (a passkey authorises a device key
-//! for a time) and *touch* (a passkey approves a statement of the roster). Each is one row of the store:
+//! There are three kinds: *register* (a new passkey, during an enrolment or beside those of who is signed in), *sign-in*
+//! (a passkey authorises a device key for a time) and *touch* (a passkey approves a statement of the roster). Each is
+//! one row of the store:
 //!
 //! ```text
 //! begun ──answer──▶ taken ──verified──▶ settled ──redeemed (sign-in: once, by code and PKCE)
@@ -17,6 +18,7 @@ mod answer;
 mod begin;
 pub mod bytes;
 pub mod callback;
+mod further;
 pub mod id;
 mod record;
 mod relying_party;
@@ -35,7 +37,7 @@ use adit_transport::limit::{Limits, Rate};
 use tokio::sync::watch;
 
 pub use answer::Registered;
-pub use begin::{Begun, RegisterAsk};
+pub use begin::{Begun, RegisterAsk, user_handle};
 pub use callback::{Callback, CallbackError, CallbackState};
 pub use id::{CeremonyId, CeremonyIdError};
 pub use record::{Kind, Next, Page, Shown};

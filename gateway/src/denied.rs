@@ -10,6 +10,7 @@
 mod calls;
 mod hostile;
 mod messages;
+mod own;
 mod pages;
 mod requests;
 mod scene;

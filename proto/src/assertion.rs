@@ -12,7 +12,7 @@ mod registration;
 mod tests;
 
 pub use credential_key::CredentialKey;
-pub use registration::{RegisteredCredential, registered};
+pub use registration::{RegisteredCredential, own_passkey_challenge, registered};
 
 use url::{Host, Url};
 

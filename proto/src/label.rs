@@ -13,6 +13,8 @@ pub const SIGN: &str = "adit/1/sign";
 pub const SIGN_IN: &str = "adit/1/sign-in";
 /// The challenge of a passkey's registration during enrolment.
 pub const REGISTER: &str = "adit/1/register";
+/// The challenge of the registration of a further passkey.
+pub const OWN_PASSKEY: &str = "adit/1/own-passkey";
 /// HKDF info of the invitation key.
 pub const INVITATION: &str = "adit/1/invitation";
 /// What an invitation key signs on first contact.

@@ -18,11 +18,12 @@ mod tests;
 
 use std::collections::HashSet;
 
+pub use entries::PASSKEYS_MAX;
 pub use member::{
     Admits, Cluster, Device, Gateways, Invitation, Passkey, PolicyHead, Revoked, Role, Subject,
     User,
 };
-pub use name::check_name;
+pub use name::{check_label, check_name};
 pub use read::Relation;
 pub use signer::Right;
 
@@ -42,8 +43,9 @@ pub const BODY_MAX: usize = 512 << 10;
 pub enum View {
     /// All of it: gateways and connectors, and an admin's client that signs.
     Full,
-    /// Genesis, clusters and revocations; of the rest the hash of the body, whose signature is verified where the
-    /// signer is known. Users, invitations, enrolments and policies are then empty but for the first admin.
+    /// Genesis, clusters, revocations and what admins add to themselves; of the rest the hash of the body, whose
+    /// signature is verified where the signer is known. Users, invitations, enrolments and policies are then empty but
+    /// for the first admin.
     Client,
 }
 
@@ -183,6 +185,31 @@ impl Roster {
     }
 }
 
+impl Roster {
+    /// A statement of this log as a client gets it: bodies that concern no client are replaced by their hash.
+    ///
+    /// What an admin adds to himself concerns clients: his later statements may be touched with it.
+    #[must_use]
+    pub fn client_view(&self, statement: &Statement) -> Statement {
+        let mut view = statement.clone();
+        if is_for_clients(statement.kind) || self.is_admins_own(statement) {
+            return view;
+        }
+        if let Some(Content::Body(body)) = &statement.content {
+            view.content = Some(Content::BodyHash(sha256(body).to_vec()));
+        }
+        view.touch = None;
+        view
+    }
+
+    fn is_admins_own(&self, statement: &Statement) -> bool {
+        let signer = statement.signer.as_slice().try_into().map(Fingerprint);
+        let device = signer.ok().and_then(|signer| self.device_by_key(&signer));
+        statement.kind == u32::from(Kind::Own)
+            && device.is_some_and(|device| self.members.admins.contains(&device.owner))
+    }
+}
+
 fn summary(statement: &Statement, judged: &append::Judged) -> Appended {
     let number = statement.number;
     Appended {
@@ -207,20 +234,6 @@ fn is_for_clients(kind: u32) -> bool {
         Ok(Kind::Genesis | Kind::Admin | Kind::Cluster | Kind::Gateways | Kind::Revocation) => true,
         Err(_) => kind < Kind::SKIPPABLE,
     }
-}
-
-/// A statement as a client gets it: bodies of kinds that concern no client are replaced by their hash.
-#[must_use]
-pub fn client_view(statement: &Statement) -> Statement {
-    let mut view = statement.clone();
-    if is_for_clients(statement.kind) {
-        return view;
-    }
-    if let Some(Content::Body(body)) = &statement.content {
-        view.content = Some(Content::BodyHash(sha256(body).to_vec()));
-    }
-    view.touch = None;
-    view
 }
 
 /// The digest of a policy's text, which a policy statement names.

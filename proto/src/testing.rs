@@ -9,6 +9,7 @@
 mod ceremony;
 mod key;
 mod log;
+mod own;
 mod person;
 
 use std::cell::Cell;

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use adit_proto::assertion::own_passkey_challenge;
 use adit_proto::id::{DeviceId, InvitationId, PasskeyId, UserId};
 use adit_proto::invitation::{Invitation, evidence_digest, registration_challenge, start_digest};
 use adit_proto::key::{Fingerprint, PublicKey};
@@ -11,7 +12,7 @@ use adit_proto::secret::Secret;
 use adit_proto::sign_in::{self, SignInRequest};
 use adit_proto::statement::{Draft, Head, Kind, hash_of};
 use adit_proto::time::UnixMillis;
-use adit_proto::wire::roster::{Body, Device, Enrolment, Passkey, User};
+use adit_proto::wire::roster::{Body, Device, Enrolment, Own, Passkey, User};
 use adit_proto::words::words;
 
 /// 2025-01-01 00:00:00 UTC.
@@ -87,6 +88,15 @@ fn enrolment() -> Body {
     }
 }
 
+fn own() -> Body {
+    let passkey = enrolment().enrolments.pop().and_then(|it| it.passkey);
+    Body {
+        users: Vec::new(),
+        owns: vec![Own { passkey }],
+        ..body()
+    }
+}
+
 /// A point by its form; nothing is verified with it here.
 #[expect(
     clippy::expect_used,
@@ -107,7 +117,11 @@ fn statements_keep_their_bytes_hashes_and_challenges() {
         time: NOW,
     };
     let mut values = Vec::new();
-    for (kind, body) in [(Kind::User, body()), (Kind::Enrolment, enrolment())] {
+    for (kind, body) in [
+        (Kind::User, body()),
+        (Kind::Enrolment, enrolment()),
+        (Kind::Own, own()),
+    ] {
         let draft = Draft::new(GENESIS, kind, SIGNER, &body);
         let placed = draft.place(&head);
         let hash = placed.hash();
@@ -186,6 +200,15 @@ fn names_of_digests_keep_their_values() {
         ("policy", hex(&policy)),
         ("words", words(&policy)),
         ("user", user().to_string()),
+        (
+            "own passkey challenge",
+            hex(&own_passkey_challenge(
+                &GENESIS,
+                &SIGNER,
+                &[0xbb; 32],
+                &[0xcc; 32],
+            )),
+        ),
     ];
     check("digests.txt", &values);
 }

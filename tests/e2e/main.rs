@@ -23,6 +23,7 @@ mod lies;
 mod main_job;
 mod node;
 mod pages;
+mod passkeys;
 mod quickstart;
 mod revoked;
 mod revoked_apart;

@@ -29,6 +29,7 @@ fn register_ask(site: &Site, person: &Person) -> RegisterAsk {
         source_address: "192.0.2.7".into(),
         challenge: CHALLENGE,
         relying_party: site.party(),
+        further: false,
     }
 }
 

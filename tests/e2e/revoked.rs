@@ -35,7 +35,7 @@ fn revoking_a_device_a_passkey_or_a_user_ends_open_streams_with_its_reason() {
     let passkey = id_of(&passkeys["passkeys"], "owner", dora).unwrap();
     open.ends_by(
         &["admin", "passkeys", "revoke", &passkey],
-        &["evidence_invalid"],
+        &["sign_in_required"],
     );
 
     let open = Open::of(&stage, &stage.ben);

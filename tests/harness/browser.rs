@@ -50,8 +50,8 @@ pub struct Browser {
     _chromedriver: Process,
 }
 
-/// A virtual authenticator of a browser: a platform authenticator that verifies its user.
-#[derive(Debug, Clone)]
+/// A virtual authenticator of a browser, which verifies its user.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authenticator(String);
 
 impl Browser {
@@ -112,9 +112,21 @@ impl Browser {
     /// When Chromium refuses.
     pub fn plug_in(&self) -> Result<Authenticator> {
         self.devtools("WebAuthn.enable", json!({}))?;
+        self.add("internal")
+    }
+
+    /// Plugs a further one in, as a key on USB, once [`Browser::plug_in`] was called.
+    ///
+    /// # Errors
+    /// When Chromium refuses.
+    pub fn plug_in_key(&self) -> Result<Authenticator> {
+        self.add("usb")
+    }
+
+    fn add(&self, transport: &str) -> Result<Authenticator> {
         let options = json!({ "options": {
             "protocol": "ctap2",
-            "transport": "internal",
+            "transport": transport,
             "hasResidentKey": true,
             "hasUserVerification": true,
             "isUserVerified": true,
@@ -134,6 +146,16 @@ impl Browser {
     pub fn verifies_user(&self, authenticator: &Authenticator, verifies: bool) -> Result<()> {
         let set = json!({ "authenticatorId": authenticator.0, "isUserVerified": verifies });
         self.devtools("WebAuthn.setUserVerified", set).map(drop)
+    }
+
+    /// Sets whether an authenticator is touched when it is asked. Of several, only one should be.
+    ///
+    /// # Errors
+    /// When Chromium refuses.
+    pub fn is_touched(&self, authenticator: &Authenticator, touched: bool) -> Result<()> {
+        let set = json!({ "authenticatorId": authenticator.0, "enabled": touched });
+        self.devtools("WebAuthn.setAutomaticPresenceSimulation", set)
+            .map(drop)
     }
 
     /// The credentials that an authenticator holds, as the DevTools protocol shows them.

@@ -125,6 +125,7 @@ impl Call {
                 directory: seat.directory(),
                 talk: &self.talk,
                 roster: seat.founded().await?,
+                follower: seat.roster(),
             };
             seat.statements()
                 .propose(&asked.proposal, &desk, &self.talk)

@@ -16,8 +16,10 @@ use crate::browser::{Caller, Page};
 use crate::exit::Failure;
 use crate::private_file;
 
-/// The file of the software passkey in a profile's directory.
+/// The file of the first software passkey in a profile's directory; further ones have a number behind it.
 const FILE: &str = "software-passkey";
+/// Most software passkeys in a profile: those that a user may have, and as many that came to nothing.
+const PASSKEYS_MAX: usize = 32;
 
 fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::new(format!("the software authenticator failed: {error}"))
@@ -64,12 +66,11 @@ fn credential(page: &Page, options: &Value, directory: &Path) -> Result<Value, F
         .and_then(|bytes| bytes.try_into().ok())
         .ok_or_else(|| failed("the challenge is not 32 bytes"))?;
     let origin = page.url().origin().ascii_serialization();
-    let file = directory.join(FILE);
     let encoded = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
     if text("/kind")? == "register" {
         let rp_id = text("/publicKey/rp/id")?;
         let made = SoftwareAuthenticator::new(rp_id, &rng).map_err(failed)?;
-        private_file::replace(&file, made.to_bytes().expose()).map_err(failed)?;
+        keep(directory, made.to_bytes().expose())?;
         let registered = made.register(rp_id, &origin, &challenge).map_err(failed)?;
         let response = json!({
             "attestationObject": encoded(&registered.attestation_object),
@@ -78,10 +79,7 @@ fn credential(page: &Page, options: &Value, directory: &Path) -> Result<Value, F
         });
         return Ok(public_key_credential(made.credential_id(), &response));
     }
-    let stored = private_file::read(&file)
-        .map_err(failed)?
-        .ok_or_else(|| failed("there is no software passkey here; enrol with it first"))?;
-    let held = SoftwareAuthenticator::from_bytes(&stored, &rng).map_err(failed)?;
+    let held = held(directory, options)?;
     let rp_id = text("/publicKey/rpId")?;
     let assertion = held
         .assert(rp_id, &origin, &challenge, &rng)
@@ -93,6 +91,52 @@ fn credential(page: &Page, options: &Value, directory: &Path) -> Result<Value, F
         "userHandle": null,
     });
     Ok(public_key_credential(&assertion.credential_id, &response))
+}
+
+fn files(directory: &Path) -> impl Iterator<Item = PathBuf> {
+    let name = |number: usize| match number {
+        0 => FILE.to_owned(),
+        number => format!("{FILE}-{number}"),
+    };
+    (0..PASSKEYS_MAX).map(move |number| directory.join(name(number)))
+}
+
+/// Keeps a passkey beside those that are there.
+fn keep(directory: &Path, passkey: &[u8]) -> Result<(), Failure> {
+    for file in files(directory) {
+        if private_file::create(&file, passkey).map_err(failed)? {
+            return Ok(());
+        }
+    }
+    Err(failed("there are too many software passkeys here"))
+}
+
+/// The first passkey here that the page takes; an empty list takes any.
+fn held(directory: &Path, options: &Value) -> Result<SoftwareAuthenticator, Failure> {
+    let allowed = options.pointer("/publicKey/allowCredentials");
+    let allowed = allowed.and_then(Value::as_array);
+    let takes = |held: &SoftwareAuthenticator| {
+        let id = URL_SAFE_NO_PAD.encode(held.credential_id());
+        allowed.is_none_or(|all| {
+            all.is_empty()
+                || all
+                    .iter()
+                    .any(|it| it.get("id").and_then(Value::as_str) == Some(&id))
+        })
+    };
+    for file in files(directory) {
+        let Some(stored) = private_file::read(&file).map_err(failed)? else {
+            continue;
+        };
+        let held = SoftwareAuthenticator::from_bytes(&stored, &SystemRandom::new());
+        let held = held.map_err(failed)?;
+        if takes(&held) {
+            return Ok(held);
+        }
+    }
+    Err(failed(
+        "no software passkey here is one that the page takes; enrol with it first",
+    ))
 }
 
 /// What `PublicKeyCredential.toJSON()` gives (Web Authentication Level 3, section 5.1).
@@ -140,6 +184,17 @@ mod tests {
         let used = credential(&page, &sign, scratch.path()).unwrap();
         assert_eq!(made["rawId"], used["rawId"]);
         assert!(used["response"]["signature"].is_string());
+        let second = credential(&page, &register, scratch.path()).unwrap();
+        for passkey in [&made, &second] {
+            let allowed = json!([{"type": "public-key", "id": passkey["id"]}]);
+            let sign = json!({"kind": "sign-in", "publicKey":
+                {"rpId": "localhost", "challenge": challenge, "allowCredentials": allowed}});
+            let used = credential(&page, &sign, scratch.path()).unwrap();
+            assert_eq!(used["rawId"], passkey["rawId"]);
+        }
+        let nobodys = json!({"kind": "sign-in", "publicKey":
+            {"rpId": "localhost", "challenge": challenge, "allowCredentials": [{"id": "AAAA"}]}});
+        assert!(credential(&page, &nobodys, scratch.path()).is_err());
         let foreign =
             json!({"kind": "touch", "publicKey": {"rpId": "example.org", "challenge": challenge}});
         assert!(credential(&page, &foreign, scratch.path()).is_err());

@@ -5,6 +5,7 @@
 pub mod audit;
 pub mod clusters;
 pub mod devices;
+pub mod facts;
 pub mod invite;
 pub mod passkeys;
 pub mod policy;
@@ -18,9 +19,8 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::output::{self, Column};
-use super::{get, has_terminal};
+use super::{get, has_terminal, propose};
 use crate::agent::client::on_stderr;
-use crate::browser::Caller;
 use crate::cli::Global;
 use crate::exit::Failure;
 use crate::statement::{Made, Named, Proposal};
@@ -83,14 +83,6 @@ fn show(global: &Global, answer: &Value, key: &str, columns: &[Column]) -> Resul
         return output::print_json(&json!({ key: rows }));
     }
     output::list(false, answer, &format!("/{key}"), columns)
-}
-
-/// Has the agent make statements.
-async fn propose(global: &Global, proposal: Proposal) -> Result<Made, Failure> {
-    let caller = Caller::this_process(has_terminal());
-    let call = json!({"proposal": proposal, "caller": caller});
-    let made = global.ask("statements", call).await?;
-    serde_json::from_value(made).map_err(Failure::new)
 }
 
 /// Ends trust in something, after a question where there is a terminal.

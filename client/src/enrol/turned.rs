@@ -1,7 +1,7 @@
 //! The states from the passkey to the statement that is in the log.
 
-use adit_proto::assertion::{self, RegisteredCredential, RelyingParty};
-use adit_proto::id::{DeviceId, PasskeyId, UserId};
+use adit_proto::assertion::{self, RelyingParty};
+use adit_proto::id::{DeviceId, UserId};
 use adit_proto::key::{Fingerprint, PublicKey};
 use adit_proto::label::Hash;
 use adit_proto::statement::{Draft, Head, Kind};
@@ -14,7 +14,7 @@ use super::chain::Chain;
 use super::founding::Founding;
 use super::knocking::Newcomer;
 use super::{EnrolError, Enrolled};
-use crate::statement::new_body;
+use crate::statement::{new_body, new_passkey};
 use crate::{clock, random};
 
 /// How far the clocks may differ.
@@ -75,7 +75,7 @@ impl Proven {
             return Err(EnrolError::ClockSkew);
         }
         let device = DeviceId::from_parts(now, random::bytes()?);
-        let passkey = passkey_of(&credential, now)?;
+        let passkey = new_passkey(&credential, "")?;
         if let Some(founder) = self.newcomer.founder.clone() {
             if !head.is_none() {
                 return Err(EnrolError::OtherHistory);
@@ -153,14 +153,4 @@ impl Signed {
             ceremony_id: done.ceremony_id.clone(),
         })
     }
-}
-
-fn passkey_of(credential: &RegisteredCredential, now: UnixMillis) -> Result<Passkey, EnrolError> {
-    Ok(Passkey {
-        passkey_id: PasskeyId::from_parts(now, random::bytes()?).to_string(),
-        credential_id: credential.credential_id().to_vec(),
-        cose_key: credential.cose_key().to_vec(),
-        aaguid: credential.aaguid().to_vec(),
-        name: String::new(),
-    })
 }

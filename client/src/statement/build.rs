@@ -4,18 +4,19 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use adit_proto::Reason;
-use adit_proto::id::{ClusterId, InvitationId, UserId};
+use adit_proto::assertion::RegisteredCredential;
+use adit_proto::id::{ClusterId, InvitationId, PasskeyId, UserId};
 use adit_proto::key::{InvitationPublicKey, PublicKey};
 use adit_proto::roster::{self, Roster, check_name, policy_digest};
 use adit_proto::target::Name;
 use adit_proto::wire::roster::{
-    Admits, Body, Cluster, Invitation, Policy, Revocation, Role as WireRole, User,
+    Admits, Body, Cluster, Invitation, Passkey, Policy, Revocation, Role as WireRole, User,
     revocation::Subject,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::proposal::{Invited, Invitee, Named, Role};
+use super::proposal::{Facts, Invited, Invitee, Named, Role};
 use crate::clock;
 use crate::exit::Failure;
 use crate::random;
@@ -35,15 +36,26 @@ pub(crate) fn body() -> Result<Body, Failure> {
     })
 }
 
+/// Names a passkey that was registered.
+pub(crate) fn passkey(credential: &RegisteredCredential, name: &str) -> Result<Passkey, Failure> {
+    Ok(Passkey {
+        passkey_id: PasskeyId::from_parts(clock::now(), random::bytes()?).to_string(),
+        credential_id: credential.credential_id().to_vec(),
+        cose_key: credential.cose_key().to_vec(),
+        aaguid: credential.aaguid().to_vec(),
+        name: name.to_owned(),
+    })
+}
+
 /// Resolves the people; the body names those who are new or changed, and is `None` if nobody is.
 pub(super) fn users(
     roster: &Roster,
-    people: &[Invitee],
+    people: &[&Facts],
 ) -> Result<(Vec<UserId>, Option<Body>), Failure> {
     let mut names = HashSet::new();
     if people.is_empty() || people.len() > ENTRIES_MAX {
         return Err(malformed(format!(
-            "1 to {ENTRIES_MAX} people can be invited at once"
+            "1 to {ENTRIES_MAX} people can be named at once"
         )));
     }
     let mut body = body()?;
@@ -54,10 +66,6 @@ pub(super) fn users(
         }
         check_names(person)?;
         let known = roster.user_by_name(&person.name);
-        if known.is_some_and(|user| roster.is_admin(user.id)) {
-            let text = format!("{} is an admin, whom no invitation names", person.name);
-            return Err(Failure::of(Reason::PolicyDenied, text));
-        }
         let (id, entry) = entry(known, person)?;
         body.users.extend(entry);
         ids.push(id);
@@ -66,7 +74,19 @@ pub(super) fn users(
     Ok((ids, body))
 }
 
-fn check_names(person: &Invitee) -> Result<(), Failure> {
+/// Refuses admins, whom no invitation names.
+pub(super) fn check_invitees(roster: &Roster, people: &[Invitee]) -> Result<(), Failure> {
+    for Invitee { facts, .. } in people {
+        let known = roster.user_by_name(&facts.name);
+        if known.is_some_and(|user| roster.is_admin(user.id)) {
+            let text = format!("{} is an admin, whom no invitation names", facts.name);
+            return Err(Failure::of(Reason::PolicyDenied, text));
+        }
+    }
+    Ok(())
+}
+
+fn check_names(person: &Facts) -> Result<(), Failure> {
     let groups = person.groups.iter().flatten();
     for name in groups.chain([&person.name]) {
         check_name(name).map_err(|error| malformed(format!("{name:?}: {error}")))?;
@@ -74,10 +94,7 @@ fn check_names(person: &Invitee) -> Result<(), Failure> {
     Ok(())
 }
 
-fn entry(
-    known: Option<&roster::User>,
-    person: &Invitee,
-) -> Result<(UserId, Option<User>), Failure> {
+fn entry(known: Option<&roster::User>, person: &Facts) -> Result<(UserId, Option<User>), Failure> {
     let id = match known {
         Some(user) => user.id,
         None => UserId::from_parts(clock::now(), random::bytes()?),
@@ -91,7 +108,9 @@ fn entry(
     let role = person.role.or_else(|| known.map(|user| role_of(user.role)));
     let same_groups = groups.is_none() || groups == before;
     let same_role = known.is_some_and(|user| Some(role_of(user.role)) == role);
-    if known.is_some() && same_groups && same_role {
+    let allowed = known.is_some_and(|user| user.self_service);
+    let self_service = person.self_service.unwrap_or(allowed);
+    if known.is_some() && same_groups && same_role && self_service == allowed {
         return Ok((id, None));
     }
     let user = User {
@@ -99,7 +118,7 @@ fn entry(
         name: person.name.clone(),
         groups: groups.or(before).unwrap_or_default(),
         role: to_wire(role.unwrap_or(Role::User)).into(),
-        self_service: known.is_some_and(|user| user.self_service),
+        self_service,
     };
     Ok((id, Some(user)))
 }
@@ -145,7 +164,7 @@ pub(super) fn invitations(
             approval: false,
         });
         invited.push(Invited {
-            name: person.name.clone(),
+            name: person.facts.name.clone(),
             user_id: user.to_string(),
             invitation_id: id.to_string(),
             expires_ms: expires.0,
@@ -190,12 +209,17 @@ pub(super) fn policy(roster: &Roster, text: &str) -> Result<Body, Failure> {
 
 /// Names what is trusted no more.
 pub(super) fn revocation(roster: &Roster, named: &Named, reason: &str) -> Result<Body, Failure> {
+    revoking(subject(roster, named)?, reason)
+}
+
+/// Names one thing that is trusted no more.
+pub(super) fn revoking(subject: Subject, reason: &str) -> Result<Body, Failure> {
     if reason.chars().any(char::is_control) {
         return Err(malformed("a reason is one line of text"));
     }
     let mut body = body()?;
     body.revocations.push(Revocation {
-        subject: Some(subject(roster, named)?),
+        subject: Some(subject),
         reason: reason.to_owned(),
     });
     Ok(body)

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
 
-/// What an admin wants stated.
+/// What a person wants stated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "what", deny_unknown_fields)]
 pub enum Proposal {
@@ -20,6 +20,23 @@ pub enum Proposal {
         people: Vec<Invitee>,
         /// How long the invitations are good, in seconds.
         life_s: u64,
+    },
+    /// Says what people are, and invites nobody: one statement of users.
+    SetUsers {
+        /// The people, each once.
+        people: Vec<Facts>,
+    },
+    /// Adds a passkey to whoever signs.
+    AddPasskey {
+        /// What it is called.
+        name: String,
+    },
+    /// Removes a passkey of whoever signs.
+    RemovePasskey {
+        /// Its id, or its name where that is unique.
+        passkey: String,
+        /// Why; shown to who is refused.
+        reason: String,
     },
     /// Admits a cluster.
     AddCluster {
@@ -42,16 +59,26 @@ pub enum Proposal {
     },
 }
 
+/// What somebody is. What is `None` stays as it is of a user who is there already.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// The user's name.
+    pub name: String,
+    /// Groups.
+    pub groups: Option<Vec<String>>,
+    /// Role.
+    pub role: Option<Role>,
+    /// Whether the user may add passkeys of his own.
+    pub self_service: Option<bool>,
+}
+
 /// Somebody to invite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Invitee {
-    /// The user's name.
-    pub name: String,
-    /// Groups; `None` leaves those of a user who is there already.
-    pub groups: Option<Vec<String>>,
-    /// Role; `None` leaves that of a user who is there already.
-    pub role: Option<Role>,
+    /// Who it is.
+    pub facts: Facts,
     /// The invitation's public key, base64 of 32 bytes. The seed stays with the command.
     pub key: String,
 }
@@ -97,6 +124,18 @@ pub struct Made {
     /// Number of the policy that is in force now.
     #[serde(default)]
     pub policy: Option<u64>,
+    /// The passkey that was added.
+    #[serde(default)]
+    pub passkey: Option<AddedPasskey>,
+}
+
+/// A passkey that is in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddedPasskey {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
 }
 
 /// A statement that is in the log.

@@ -34,8 +34,13 @@ pub(super) fn lines(roster: &Roster, body: &Body) -> Vec<String> {
             Ok(Role::Auditor) => ", auditor",
             Ok(Role::Unspecified) | Err(_) => "",
         };
+        let own = if user.self_service {
+            ", may add passkeys of their own"
+        } else {
+            ""
+        };
         lines.push(format!(
-            "user {} ({}): {groups}{role}",
+            "user {} ({}): {groups}{role}{own}",
             user.name, user.user_id
         ));
     }
@@ -57,6 +62,12 @@ pub(super) fn lines(roster: &Roster, body: &Body) -> Vec<String> {
             "policy {} is in force, its text's words: {}",
             policy.number,
             words(&policy.digest)
+        ));
+    }
+    for passkey in body.owns.iter().filter_map(|own| own.passkey.as_ref()) {
+        lines.push(format!(
+            "a further passkey of yours, {} ({}): from now on it signs in as you, and touches for you",
+            passkey.name, passkey.passkey_id
         ));
     }
     for revocation in &body.revocations {
@@ -120,6 +131,11 @@ fn span(span: Duration) -> String {
     };
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {unit}{plural}")
+}
+
+/// A text of the gateway for the terminal: nothing that moves its cursor.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// An error with its causes, in one line.

@@ -1,177 +1,23 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 
-use adit_proto::label::Hash;
-use adit_proto::software_authenticator::SoftwareAuthenticator;
-use adit_proto::statement::touch_challenge;
-use adit_proto::wire::roster::Statement;
-
-use futures_util::future::BoxFuture;
-use http::StatusCode;
+use adit_proto::statement::Head;
 
 use super::*;
-use crate::api::Answer;
-use crate::testing::{Founder, passkey, touch};
+use crate::testing::{Founder, passkey};
+use gateway::{Gateway, Touching};
 
-/// What the gateway does with a touch.
-enum Toucher {
-    /// As it should be.
-    Honest,
-    /// Somebody else touches.
-    Other(SoftwareAuthenticator),
-    /// The body of another statement is touched.
-    OtherBody,
-    /// The same body under another kind.
-    OtherKind,
-}
-
-/// A gateway in memory.
-struct Gateway<'a> {
-    founder: &'a Founder,
-    log: Mutex<(Vec<Statement>, Roster)>,
-    touched: Mutex<Option<(u16, Hash)>>,
-    toucher: Toucher,
-    /// How many turns are missed before one is kept.
-    missed: AtomicUsize,
-    shown: AtomicUsize,
-    followed: Option<Head>,
-}
-
-impl<'a> Gateway<'a> {
-    fn new(founder: &'a Founder, toucher: Toucher) -> Self {
-        Self {
-            founder,
-            log: Mutex::new((vec![founder.genesis.clone()], founder.roster())),
-            touched: Mutex::new(None),
-            toucher,
-            missed: AtomicUsize::new(0),
-            shown: AtomicUsize::new(0),
-            followed: None,
-        }
-    }
-
-    fn statements(&self) -> Statements {
-        Statements::new(self.founder.device.clone(), self.founder.roster().genesis())
-    }
-
-    fn head(&self) -> Head {
-        self.log.lock().1.head()
-    }
-
-    fn touch(&self) -> Value {
-        let (kind, body) = self.touched.lock().unwrap();
-        let (passkey, kind, body) = match &self.toucher {
-            Toucher::Honest => (&self.founder.passkey, kind, body),
-            Toucher::Other(passkey) => (passkey, kind, body),
-            Toucher::OtherBody => (&self.founder.passkey, kind, [7; 32]),
-            Toucher::OtherKind => (&self.founder.passkey, Kind::Revocation.number(), body),
-        };
-        let signer = self.founder.device.public_key().fingerprint();
-        let genesis = self.founder.roster().genesis();
-        let touch = touch(passkey, &touch_challenge(&genesis, kind, &signer, &body));
-        json!({"assertion": {
-            "credential_id": STANDARD.encode(touch.credential_id),
-            "client_data_json": STANDARD.encode(touch.client_data_json),
-            "authenticator_data": STANDARD.encode(touch.authenticator_data),
-            "signature": STANDARD.encode(touch.signature),
-        }})
-    }
-
-    fn post(&self, body: &Value) -> Result<Value, Failure> {
-        if self.missed.load(Ordering::SeqCst) > 0 {
-            self.missed.fetch_sub(1, Ordering::SeqCst);
-            return Err(Failure::of(Reason::RosterStale, "the turn has passed"));
-        }
-        let bytes = STANDARD
-            .decode(body["statement"].as_str().unwrap())
-            .unwrap();
-        let statement = Statement::decode(&bytes[..]).unwrap();
-        let mut log = self.log.lock();
-        let appended = log.1.append(&statement).unwrap();
-        log.0.push(statement);
-        Ok(json!({"number": appended.number, "hash": STANDARD.encode(appended.hash)}))
-    }
-
-    fn answer(&self, method: &Method, path: &str, body: &Value) -> Result<Value, Failure> {
-        let from = path.strip_prefix("/v1/roster/statements?from=");
-        if let Some(from) = from {
-            let from: usize = from.parse().unwrap();
-            let log = self.log.lock();
-            let page = log.0.iter().skip(from - 1).take(2);
-            let page: Vec<_> = page.map(|it| STANDARD.encode(it.encode_to_vec())).collect();
-            return Ok(json!({ "statements": page }));
-        }
-        match (method.as_str(), path) {
-            ("POST", "/v1/touches") => {
-                let hash = STANDARD
-                    .decode(body["body_hash"].as_str().unwrap())
-                    .unwrap();
-                let kind = u16::try_from(body["kind"].as_u64().unwrap()).unwrap();
-                *self.touched.lock() = Some((kind, hash.try_into().unwrap()));
-                Ok(
-                    json!({"touch_id": "t", "url": "https://gw.example.org/ceremony/t",
-                    "words": "", "expires_ms": u64::MAX}),
-                )
-            }
-            ("GET", "/v1/touches/t") => Ok(self.touch()),
-            ("POST", "/v1/roster/turns") => {
-                let head = self.head();
-                Ok(
-                    json!({"turn_id": "1", "now_ms": 0, "deadline_ms": 0, "head": {
-                    "genesis": STANDARD.encode(head.genesis), "number": head.number,
-                    "hash": STANDARD.encode(head.hash), "time_ms": head.time.0}}),
-                )
-            }
-            ("POST", "/v1/roster/statements") => self.post(body),
-            ("PUT", "/v1/admin/policies") => {
-                let digest = adit_proto::roster::policy_digest(body["text"].as_str().unwrap());
-                Ok(json!({"digest": STANDARD.encode(digest)}))
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-impl Api for Gateway<'_> {
-    fn send<'a>(
-        &'a self,
-        method: Method,
-        path: &'a str,
-        body: Option<Value>,
-    ) -> BoxFuture<'a, Result<Answer, Failure>> {
-        let (status, json) = match self.answer(&method, path, &body.unwrap_or_default()) {
-            Ok(json) => (StatusCode::OK, json),
-            Err(failure) => (
-                StatusCode::SERVICE_UNAVAILABLE,
-                serde_json::to_value(failure).unwrap(),
-            ),
-        };
-        let body = json.to_string().into();
-        Box::pin(async move { Ok(Answer { status, body }) })
-    }
-}
-
-impl Desk for Gateway<'_> {
-    type Page = ();
-
-    fn api(&self) -> &dyn Api {
-        self
-    }
-
-    async fn show(&self, _: &str) -> Result<(), Failure> {
-        self.shown.fetch_add(1, Ordering::SeqCst);
-        Ok(())
-    }
-
-    fn followed(&self) -> Option<Head> {
-        self.followed
-    }
-}
+mod gateway;
+mod own;
 
 fn invitee(name: &str, key: u8) -> Invitee {
-    Invitee {
+    let facts = Facts {
         name: name.to_owned(),
         groups: Some(vec!["ops".to_owned(), "dev".to_owned()]),
         role: None,
+        self_service: None,
+    };
+    Invitee {
+        facts,
         key: STANDARD.encode([key; 32]),
     }
 }
@@ -193,7 +39,7 @@ async fn propose(gateway: &Gateway<'_>, proposal: &Proposal) -> Result<Made, Fai
 #[tokio::test]
 async fn two_hundred_people_are_one_statement_of_users_and_one_of_invitations() {
     let founder = Founder::new();
-    let gateway = Gateway::new(&founder, Toucher::Honest);
+    let gateway = Gateway::new(&founder, Touching::Honest);
     let people = (0..200).map(|n| invitee(&format!("user{n}"), n)).collect();
     let made = propose(&gateway, &invite(people)).await.unwrap();
     let kinds: Vec<_> = made.statements.iter().map(|it| it.kind.as_str()).collect();
@@ -210,14 +56,12 @@ async fn two_hundred_people_are_one_statement_of_users_and_one_of_invitations() 
 #[tokio::test]
 async fn who_is_there_already_gets_an_invitation_and_keeps_the_rest() {
     let founder = Founder::new();
-    let gateway = Gateway::new(&founder, Toucher::Honest);
+    let gateway = Gateway::new(&founder, Touching::Honest);
     propose(&gateway, &invite(vec![invitee("bob", 1)]))
         .await
         .unwrap();
-    let again = Invitee {
-        groups: None,
-        ..invitee("bob", 2)
-    };
+    let mut again = invitee("bob", 2);
+    again.facts.groups = None;
     let made = propose(&gateway, &invite(vec![again])).await.unwrap();
     assert_eq!(made.statements.len(), 1);
     assert_eq!(made.statements[0].kind, "invitation");
@@ -238,9 +82,9 @@ async fn who_is_there_already_gets_an_invitation_and_keeps_the_rest() {
 async fn s1_the_touch_of_another_person_or_over_another_body_or_kind_signs_nothing() {
     let founder = Founder::new();
     for toucher in [
-        Toucher::Other(passkey()),
-        Toucher::OtherBody,
-        Toucher::OtherKind,
+        Touching::Other(passkey()),
+        Touching::OtherBody,
+        Touching::OtherKind,
     ] {
         let gateway = Gateway::new(&founder, toucher);
         let failure = propose(&gateway, &invite(vec![invitee("bob", 1)]))
@@ -255,7 +99,7 @@ async fn s1_the_touch_of_another_person_or_over_another_body_or_kind_signs_nothi
 async fn s1_the_touch_of_another_person_of_the_roster_signs_nothing() {
     let founder = Founder::new();
     let other = passkey();
-    let gateway = Gateway::new(&founder, Toucher::Other(other.clone()));
+    let gateway = Gateway::new(&founder, Touching::Other(other.clone()));
     {
         let mut log = gateway.log.lock();
         for statement in founder.enrol_another(&log.1, &other) {
@@ -280,7 +124,7 @@ async fn s1_the_touch_of_another_person_of_the_roster_signs_nothing() {
 #[tokio::test]
 async fn a_missed_turn_is_taken_again_without_another_touch() {
     let founder = Founder::new();
-    let gateway = Gateway::new(&founder, Toucher::Honest);
+    let gateway = Gateway::new(&founder, Touching::Honest);
     gateway.missed.store(2, Ordering::SeqCst);
     let text = "permit (principal, action, resource);".to_owned();
     let made = propose(&gateway, &Proposal::ApplyPolicy { text })
@@ -299,7 +143,7 @@ async fn a_missed_turn_is_taken_again_without_another_touch() {
 #[tokio::test]
 async fn s3_a_log_that_lacks_what_was_seen_or_branches_off_is_not_signed() {
     let founder = Founder::new();
-    let mut gateway = Gateway::new(&founder, Toucher::Honest);
+    let mut gateway = Gateway::new(&founder, Touching::Honest);
     let head = gateway.head();
     for (followed, reason) in [
         (
@@ -340,7 +184,7 @@ async fn s3_a_log_that_lacks_what_was_seen_or_branches_off_is_not_signed() {
 #[tokio::test]
 async fn things_are_revoked_by_name_or_id_and_unknown_ones_are_named() {
     let founder = Founder::new();
-    let gateway = Gateway::new(&founder, Toucher::Honest);
+    let gateway = Gateway::new(&founder, Touching::Honest);
     let key = STANDARD.encode(crate::testing::key().public_key().spki());
     let name = "prod".to_owned();
     let add = Proposal::AddCluster {
@@ -376,7 +220,7 @@ async fn things_are_revoked_by_name_or_id_and_unknown_ones_are_named() {
 #[tokio::test]
 async fn what_is_signed_is_said_before_the_touch() {
     let founder = Founder::new();
-    let gateway = Gateway::new(&founder, Toucher::Honest);
+    let gateway = Gateway::new(&founder, Touching::Honest);
     let talk = Talk::default();
     let proposal = invite(vec![invitee("bob", 1)]);
     gateway

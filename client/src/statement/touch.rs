@@ -1,10 +1,9 @@
 //! The touch over a statement's body: asked for at the gateway, verified here.
 
 use adit_proto::Reason;
-use adit_proto::assertion;
-use adit_proto::id::UserId;
+use adit_proto::assertion::{self, CredentialKey, RelyingParty};
 use adit_proto::key::Fingerprint;
-use adit_proto::roster::Roster;
+use adit_proto::roster::Passkey;
 use adit_proto::statement::Draft;
 use adit_proto::time::UnixMillis;
 use adit_proto::wire::identity::Assertion;
@@ -21,14 +20,38 @@ use crate::clock;
 use crate::exit::Failure;
 use crate::talk::Talk;
 
-/// Proof that an active passkey of the signer's owner touched a draft's body. Only [`verified`] makes it.
+/// Proof that a passkey of the signer's owner touched a draft's body. Only [`verified`] makes it.
 #[derive(Clone, Debug)]
-pub(super) struct Touched(Assertion);
+pub(super) struct Touched {
+    draft: Draft,
+    assertion: Assertion,
+}
 
 impl Touched {
+    /// What was touched.
+    pub(super) fn draft(&self) -> &Draft {
+        &self.draft
+    }
+
     /// The assertion as sent.
     pub(super) fn assertion(&self) -> &Assertion {
-        &self.0
+        &self.assertion
+    }
+}
+
+/// A passkey that may touch.
+#[derive(Clone, Debug)]
+pub(super) struct Toucher {
+    pub(super) credential_id: Vec<u8>,
+    pub(super) key: CredentialKey,
+}
+
+impl From<&Passkey> for Toucher {
+    fn from(passkey: &Passkey) -> Self {
+        Self {
+            credential_id: passkey.credential_id.clone(),
+            key: passkey.key.clone(),
+        }
     }
 }
 
@@ -55,19 +78,21 @@ struct AssertionJson {
 
 /// Whose touch is wanted over what.
 pub(super) struct Asked<'a> {
-    /// Whose passkey.
-    pub(super) owner: UserId,
+    /// The signer's passkeys.
+    pub(super) touchers: Vec<Toucher>,
     /// The key that signs the statement.
     pub(super) signer: Fingerprint,
     /// The statement without its place.
     pub(super) draft: &'a Draft,
+    /// The tab that goes on to the touch, if one is open.
+    pub(super) tab: Option<&'a str>,
 }
 
 /// Asks for the touch and waits for it.
 pub(super) async fn ask(
     desk: &impl Desk,
     talk: &Talk,
-    roster: &Roster,
+    party: &RelyingParty,
     asked: &Asked<'_>,
 ) -> Result<Touched, Failure> {
     let draft = asked.draft;
@@ -75,19 +100,29 @@ pub(super) async fn ask(
         "kind": u32::from(draft.kind()),
         "signer": STANDARD.encode(asked.signer.0),
         "body_hash": STANDARD.encode(draft.body_hash()),
+        "ceremony_id": asked.tab,
     });
     let begun: Begun = call(desk.api(), Method::POST, "/v1/touches", Some(body)).await?;
+    let place = if asked.tab.is_some() {
+        "in the same tab"
+    } else {
+        "on the page that opens"
+    };
     talk.say(format!(
-        "Touch your key on the page that opens, if it shows these words: {}",
+        "Touch your key {place}, if it shows these words: {}",
         words(&draft.body_hash())
     ));
-    let _page = desk.show(&begun.url).await?;
+    let _page = if asked.tab.is_some() {
+        desk.goes_on(&begun.url).await?
+    } else {
+        Some(desk.show(&begun.url).await?)
+    };
     let path = format!("/v1/touches/{}", begun.touch_id);
     loop {
         // The gateway answers when there is something to say, or after 25 s.
         let answer: Answer = call(desk.api(), Method::GET, &path, None).await?;
         if let Some(assertion) = answer.assertion {
-            return verified(roster, asked, assertion.decode()?);
+            return verified(party, asked, assertion.decode()?);
         }
         if clock::now() >= UnixMillis(begun.expires_ms) {
             return Err(Failure::of(Reason::TouchExpired, "nobody touched in time"));
@@ -95,9 +130,9 @@ pub(super) async fn ask(
     }
 }
 
-/// Verifies that an active passkey of the owner touched the body of the draft, and nothing else.
+/// Verifies that one of the passkeys touched the body of the draft, and nothing else.
 pub(super) fn verified(
-    roster: &Roster,
+    party: &RelyingParty,
     asked: &Asked<'_>,
     touch: Assertion,
 ) -> Result<Touched, Failure> {
@@ -105,18 +140,20 @@ pub(super) fn verified(
         Failure::of(Reason::TouchInvalid, text)
             .repaired_by("nothing was signed; if it happens again, tell the other admins: the gateway may be hostile")
     };
-    let passkey = roster
-        .active_passkey(&touch.credential_id)
-        .filter(|passkey| passkey.owner == asked.owner)
+    let mut known = asked.touchers.iter();
+    let passkey = known
+        .find(|known| known.credential_id == touch.credential_id)
         .ok_or_else(|| invalid("the gateway returned the touch of another person"))?;
-    let party = roster.relying_party();
     let (key, id) = (&passkey.key, &passkey.credential_id);
     assertion::verify(&touch, key, id, party, &asked.draft.touch_challenge()).map_err(|error| {
         invalid(&format!(
             "the gateway returned another touch than was asked for: {error}"
         ))
     })?;
-    Ok(Touched(touch))
+    Ok(Touched {
+        draft: asked.draft.clone(),
+        assertion: touch,
+    })
 }
 
 impl AssertionJson {

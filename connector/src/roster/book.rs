@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use adit_proto::Reason;
 use adit_proto::label::Hash;
-use adit_proto::roster::{Appended, Roster, client_view};
+use adit_proto::roster::{Appended, Roster};
 use adit_proto::statement::{Head, StatementError, hash_of};
 use adit_proto::wire::roster::Statement;
 use parking_lot::Mutex;
@@ -291,13 +291,16 @@ impl Book {
     pub fn for_client(&self, number: u64, bytes: usize) -> Vec<Statement> {
         use prost::Message;
         let inner = self.inner.lock();
+        let Some(roster) = &inner.roster else {
+            return Vec::new();
+        };
         let skip = usize::try_from(number).unwrap_or(usize::MAX);
         let mut room = bytes;
         inner
             .statements
             .iter()
             .skip(skip)
-            .map(client_view)
+            .map(|statement| roster.client_view(statement))
             .take_while(|statement| {
                 let left = room.checked_sub(statement.encoded_len());
                 room = left.unwrap_or_default();

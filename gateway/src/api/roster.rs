@@ -1,6 +1,6 @@
 //! The roster: turns, statements, the log.
 
-use adit_proto::statement::Head;
+use adit_proto::statement::{Head, Kind};
 use adit_proto::wire::roster::Statement;
 use axum::Json;
 use axum::extract::State;
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::input::{Asked, Body, base64, bytes};
+use super::passkeys;
 use super::refused::Refusal;
 use super::role::{Admin, SignedIn};
 use crate::refusal::Refused;
@@ -49,6 +50,8 @@ pub(super) struct Append {
     turn_id: String,
     /// `adit.roster.v1.Statement`, in base64.
     statement: String,
+    /// The registration of the passkey that a statement of the kind `own` adds.
+    registration_id: Option<String>,
 }
 
 /// A statement that is in the log.
@@ -104,6 +107,10 @@ pub(super) async fn append(
     let statement = Statement::decode(&sent[..])
         .map_err(|_| Refusal::malformed("statement is not a statement"))?;
     let holder = signed_in.enrolled().device().key.fingerprint();
+    if statement.kind == u32::from(Kind::Own) {
+        let registration = append.registration_id.as_deref();
+        passkeys::check_seen(&services, &signed_in, registration, &statement).await?;
+    }
     let appended = services.roster.append(turn, &holder, &statement).await?;
     Ok(Json(Appended {
         number: appended.number,

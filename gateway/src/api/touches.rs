@@ -17,7 +17,7 @@ use crate::refusal::Refused;
 use crate::services::Services;
 
 /// How long one request waits for the browser. Shorter than what is between client and gateway lets a stream idle.
-const WAIT: Duration = Duration::from_secs(25);
+pub(super) const WAIT: Duration = Duration::from_secs(25);
 
 /// What is to be approved.
 #[derive(Deserialize, ToSchema)]
@@ -28,6 +28,8 @@ pub(super) struct Wanted {
     signer: String,
     /// SHA-256 of its body, in base64.
     body_hash: String,
+    /// A tab of this device that goes on to the touch.
+    ceremony_id: Option<String>,
 }
 
 /// A touch that waits for the browser.
@@ -68,6 +70,9 @@ pub(super) async fn begin(
     let enrolled = signed_in.enrolled();
     let (roster, device) = (enrolled.roster(), enrolled.device());
     let passkeys = roster.passkeys_of(device.owner).map(KnownPasskey::from);
+    let tab = wanted.ceremony_id.as_deref().map(str::parse).transpose();
+    let tab: Option<CeremonyId> =
+        tab.map_err(|_| Refusal::malformed("ceremony_id is not the name of a ceremony"))?;
     let ask = TouchAsk {
         device: device.key.fingerprint(),
         device_name: device.name.clone(),
@@ -85,6 +90,10 @@ pub(super) async fn begin(
         .ceremonies
         .begin_touch(ask, services.config.lives.touch)
         .await?;
+    if let Some(tab) = tab {
+        let device = device.key.fingerprint();
+        services.ceremonies.lead_on(tab, device, begun.id).await?;
+    }
     Ok(Json(Begun {
         touch_id: begun.id.to_string(),
         url: begun.url,

@@ -20,6 +20,7 @@ use super::record::{Detail, Next, Outcome, Page, StoredPasskey, Subject};
 use super::relying_party::Ceremonial;
 use super::{Callback, Ceremonies, CeremonyError, CeremonyId, POLL};
 use crate::store::StoreError;
+use crate::store::ceremonies::Ceremony;
 
 /// A registration as the browser sent it, and what it holds.
 #[derive(Clone, Debug)]
@@ -95,7 +96,7 @@ impl Ceremonies {
         };
         let library = Ceremonial::new(&party)?;
         match &detail.subject {
-            Subject::Register => {
+            Subject::Register | Subject::Further => {
                 let sent = library.registered(&detail.state, answer)?;
                 self.judge_registration(
                     &sent.attestation_object,
@@ -281,11 +282,22 @@ impl Ceremonies {
         device: Fingerprint,
         deadline: Instant,
     ) -> Result<Assertion, CeremonyError> {
-        let row = self.store.ceremony(&id.to_string(), self.now()).await;
-        if row.map_err(gone)?.device != device.0 {
-            return Err(CeremonyError::Gone);
-        }
+        self.of_device(id, device).await?;
         self.touch(id, deadline).await
+    }
+
+    /// A ceremony in whichever state that `device` asked for.
+    pub(super) async fn of_device(
+        &self,
+        id: CeremonyId,
+        device: Fingerprint,
+    ) -> Result<Ceremony, CeremonyError> {
+        let row = self.store.ceremony(&id.to_string(), self.now()).await;
+        row.map_err(gone).and_then(|row| {
+            (row.device == device.0)
+                .then_some(row)
+                .ok_or(CeremonyError::Gone)
+        })
     }
 
     /// Waits for the outcome of a ceremony that was begun: if it is gone, nobody answered while it lived.
@@ -328,7 +340,7 @@ fn judge_touch(
     Ok(())
 }
 
-fn challenge(detail: &Detail) -> Result<Hash, CeremonyError> {
+pub(super) fn challenge(detail: &Detail) -> Result<Hash, CeremonyError> {
     Hash::try_from(detail.challenge.as_slice()).map_err(|_| CeremonyError::Record)
 }
 

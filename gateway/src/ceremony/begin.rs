@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use adit_proto::assertion::RelyingParty;
+use adit_proto::id::UserId;
 use adit_proto::key::Fingerprint;
-use adit_proto::label::Hash;
+use adit_proto::label::{Hash, sha256};
 use adit_proto::time::UnixMillis;
 use adit_transport::limit::WithinLimit;
 use tokio::time::Instant;
@@ -47,6 +48,15 @@ pub struct RegisterAsk {
     pub challenge: Hash,
     /// Who asks.
     pub relying_party: RelyingParty,
+    /// Whether it is a further passkey of somebody who is signed in.
+    pub further: bool,
+}
+
+/// What names a user to authenticators: the same for all passkeys of a user, and says nothing of who that is.
+#[must_use]
+pub fn user_handle(user: UserId) -> [u8; 16] {
+    let digest = sha256(user.to_string().as_bytes());
+    digest.first_chunk().copied().unwrap_or_default()
 }
 
 /// A ceremony of any kind, ready to be stored.
@@ -79,13 +89,12 @@ impl Ceremonies {
             words: None,
             asked_ms: self.now().0,
         };
-        let detail = detail(
-            Subject::Register,
-            shown,
-            begun,
-            &ask.challenge,
-            &ask.relying_party,
-        );
+        let subject = if ask.further {
+            Subject::Further
+        } else {
+            Subject::Register
+        };
+        let detail = detail(subject, shown, begun, &ask.challenge, &ask.relying_party);
         let ask = Ask {
             id: self.new_id(),
             handle: None,

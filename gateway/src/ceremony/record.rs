@@ -10,8 +10,10 @@ use super::relying_party::KnownPasskey;
 /// What the browser is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// A new passkey.
+    /// The first passkey of a device that enrols.
     Register,
+    /// A further passkey of somebody who is signed in.
+    Further,
     /// A passkey authorises a device key for a time.
     SignIn,
     /// A passkey approves a statement of the roster.
@@ -23,7 +25,7 @@ impl Kind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Register => "register",
+            Self::Register | Self::Further => "register",
             Self::SignIn => "sign-in",
             Self::Touch => "touch",
         }
@@ -51,6 +53,7 @@ pub struct Shown {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Subject {
     Register,
+    Further,
     SignIn {
         sign_in: String,
         /// `SignInRequest`, as hashed into the challenge.
@@ -69,6 +72,7 @@ impl Subject {
     pub(super) fn kind(&self) -> Kind {
         match self {
             Self::Register => Kind::Register,
+            Self::Further => Kind::Further,
             Self::SignIn { .. } => Kind::SignIn,
             Self::Touch { .. } => Kind::Touch,
         }

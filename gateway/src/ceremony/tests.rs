@@ -1,6 +1,7 @@
 //! Ceremonies with the software authenticator, on both stores.
 
 pub(crate) mod browser;
+mod further;
 mod sign_ins;
 mod touches;
 
@@ -68,6 +69,7 @@ fn ask(person: &Person) -> RegisterAsk {
         source_address: "192.0.2.1".into(),
         challenge: [9; 32],
         relying_party: party(),
+        further: false,
     }
 }
 

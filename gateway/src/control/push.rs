@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adit_proto::Reason;
-use adit_proto::roster::{Roster, client_view};
+use adit_proto::roster::Roster;
 use adit_proto::wire::control::frame::Message;
 use adit_proto::wire::control::{Lease, PolicyText, RosterStatements};
 use tokio::sync::{mpsc, watch};
@@ -98,7 +98,11 @@ impl<'a> Push<'a> {
                 return Ok(());
             };
             if self.live.party().role() == Role::Device {
-                statements = statements.iter().map(client_view).collect();
+                // Where there are statements there is a roster.
+                let Some(roster) = log.snapshot() else {
+                    return Ok(());
+                };
+                statements = statements.iter().map(|it| roster.client_view(it)).collect();
             }
             let message = Message::RosterStatements(RosterStatements { statements });
             self.live.send_when_read(message).await;

@@ -108,7 +108,7 @@ impl Scene {
         self.calls(who, &request).await
     }
 
-    async fn calls(&mut self, who: &Somebody, request: &Request) -> String {
+    pub(super) async fn calls(&mut self, who: &Somebody, request: &Request) -> String {
         self.noted().await;
         let answer = self.call(&who.connection, request).await;
         self.outcome(request, &answer).await

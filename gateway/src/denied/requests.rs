@@ -7,6 +7,7 @@ use adit_proto::id::{SessionId, SignInId};
 use adit_proto::label::sha256;
 use adit_proto::roster::Roster;
 use adit_proto::statement::Kind;
+use adit_proto::testing::Person;
 use adit_proto::wire::roster as wire;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -15,7 +16,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use super::scene::{Scene, Somebody};
-use crate::ceremony::tests::browser::{assertion_json, asserts};
+use crate::ceremony::tests::browser::{assertion_json, asserts, registers};
 use crate::ceremony::{CeremonyId, KnownPasskey, Next, RegisterAsk, SignInAsk, TouchAsk};
 use crate::roster_log::TurnId;
 
@@ -36,6 +37,16 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// Appends another statement in the turn.
+    pub(super) fn append(&mut self, statement: wire::Statement, registration: Value) {
+        let sent = STANDARD.encode(statement.encode_to_vec());
+        if let Some(body) = &mut self.body {
+            body["statement"] = sent.into();
+            body["registration_id"] = registration;
+        }
+        self.statement = Some(statement);
+    }
+
     pub(super) fn body(&self) -> Bytes {
         let text = self.body.as_ref().map(Value::to_string);
         text.unwrap_or_default().into()
@@ -85,6 +96,12 @@ impl Scene {
                 let none = SessionId::from_parts(self.rig.clock.now(), [7; 10]);
                 request.path = named(&request.session.unwrap_or(none));
             }
+            "POST /v1/passkeys/registrations" => {
+                request.body = Some(json!({"nonce": STANDARD.encode([6; 32])}));
+            }
+            "GET /v1/passkeys/registrations/{id}" => {
+                request.path = named(&self.registered(owner).await.0);
+            }
             "POST /v1/touches" => {
                 let signer = STANDARD.encode(owner.person.device.fingerprint().0);
                 let hash = STANDARD.encode([5; 32]);
@@ -116,6 +133,7 @@ impl Scene {
             | "GET /v1/clusters"
             | "GET /v1/services"
             | "GET /v1/devices"
+            | "GET /v1/passkeys"
             | "POST /v1/roster/turns"
             | "GET /v1/admin/policies/current"
             | "GET /v1/admin/users"
@@ -180,6 +198,21 @@ impl Scene {
         begun.unwrap().id
     }
 
+    /// A further passkey of somebody, up to the browser's answer.
+    pub(super) async fn registered(&self, owner: &Somebody) -> (CeremonyId, Person) {
+        let (ceremonies, roster) = (&self.rig.services.ceremonies, self.roster());
+        let device = roster.device(owner.person.device_id).unwrap();
+        let source = "192.0.2.1".parse().unwrap();
+        let begun = ceremonies.begin_further(&roster, device, &[6; 32], source);
+        let (begun, _) = begun.await.unwrap();
+        let options = ceremonies.page(begun.id).await.unwrap().options;
+        let fresh = self.rig.log.with_new_passkey(&owner.person);
+        let answer = registers(&fresh, &options).json();
+        let answered = ceremonies.answer(begun.id, &answer, Some(&roster)).await;
+        answered.unwrap();
+        (begun.id, fresh)
+    }
+
     async fn answer(&self, owner: &Somebody, ceremony: CeremonyId) -> Next {
         let ceremonies = &self.rig.services.ceremonies;
         let options = ceremonies.page(ceremony).await.unwrap().options;
@@ -220,6 +253,7 @@ impl Scene {
             source_address: "192.0.2.1".to_owned(),
             challenge: [9; 32],
             relying_party: self.roster().relying_party().clone(),
+            further: false,
         };
         let begun = self.rig.services.ceremonies.begin_register(ask).await;
         begun.unwrap().id

@@ -74,6 +74,9 @@ impl Scene {
         let eve = log.add_person("eve", &[]);
         let auditor = log.add_person_as("aud", &["dev"], Role::Auditor);
         let manager = log.add_person_as("man", &["dev"], Role::DeviceManager);
+        for person in [&ada, &eve, &auditor, &manager] {
+            log.set_self_service(person.user, true);
+        }
         let rig = Rig::whole(log).await;
         let api = crate::api::router(rig.services.clone());
         let connector = Connector::register(&rig, &cluster).await;

@@ -5,7 +5,7 @@ use adit_proto::Reason;
 use adit_proto::assertion::{self, RegisteredCredential, RelyingParty};
 use adit_proto::invitation::{evidence_digest, registration_challenge, start_digest};
 use adit_proto::key::{Fingerprint, InvitationPublicKey};
-use adit_proto::label::{Hash, sha256};
+use adit_proto::label::Hash;
 use adit_proto::roster::check_name;
 use adit_proto::wire::enrol::{EnrolChallenge, EnrolPage, EnrolProof, EnrolStart, frame::Message};
 use bytes::Bytes;
@@ -16,7 +16,7 @@ use super::admission::{Admission, judge, look_up};
 use super::placing::Registered;
 use super::stream::Stream;
 use super::{EnrolError, Enrolments, Peer, Trail};
-use crate::ceremony::{Begun, RegisterAsk};
+use crate::ceremony::{Begun, RegisterAsk, user_handle};
 
 /// Longest fact about a device, in characters. It is shown on a page.
 const FACT_MAX: usize = 64;
@@ -221,6 +221,7 @@ impl<'a> Proven<'a> {
             source_address: started.peer.source.ip().to_string(),
             challenge,
             relying_party: self.relying_party.clone(),
+            further: false,
         }
     }
 
@@ -228,10 +229,7 @@ impl<'a> Proven<'a> {
     fn user_handle(&self) -> [u8; 16] {
         match &self.started.admission {
             Admission::Genesis => self.started.enrolments.entropy.bytes(),
-            Admission::User { user, .. } => {
-                let digest = sha256(user.to_string().as_bytes());
-                digest.first_chunk().copied().unwrap_or_default()
-            }
+            Admission::User { user, .. } => user_handle(*user),
         }
     }
 

@@ -3,7 +3,7 @@
 use adit_proto::Reason;
 use adit_proto::assertion::RegisteredCredential;
 use adit_proto::label::Hash;
-use adit_proto::roster::client_view;
+use adit_proto::roster::Roster;
 use adit_proto::statement::{Head, Kind};
 use adit_proto::wire::audit::{Actor, EnrolmentEvent, record::Event};
 use adit_proto::wire::enrol::{EnrolChain, EnrolDone, EnrolTouched, EnrolTurn, frame::Message};
@@ -85,7 +85,9 @@ impl<'a> Registered<'a> {
                 return Ok(number);
             };
             number = last.number.saturating_add(1);
-            let statements = page.iter().map(|it| self.shown(it)).collect();
+            // Where there are statements there is a roster.
+            let roster = log.snapshot().ok_or(EnrolError::OutOfTurn)?;
+            let statements = page.iter().map(|it| self.shown(&roster, it)).collect();
             stream
                 .write(Message::Chain(EnrolChain { statements }))
                 .await?;
@@ -93,13 +95,13 @@ impl<'a> Registered<'a> {
     }
 
     /// A statement as this client gets it: the one with its own invitation in full, of which it learns what it may sign.
-    fn shown(&self, statement: &Statement) -> Statement {
+    fn shown(&self, roster: &Roster, statement: &Statement) -> Statement {
         let invitation = match &self.proven.started.admission {
             Admission::User { invitation, .. } => invitation.to_string(),
-            Admission::Genesis => return client_view(statement),
+            Admission::Genesis => return roster.client_view(statement),
         };
         let Some(Content::Body(bytes)) = &statement.content else {
-            return client_view(statement);
+            return roster.client_view(statement);
         };
         let own = Kind::try_from(statement.kind) == Ok(Kind::Invitation)
             && Body::decode(&bytes[..]).is_ok_and(|body| {
@@ -109,7 +111,7 @@ impl<'a> Registered<'a> {
         if own {
             statement.clone()
         } else {
-            client_view(statement)
+            roster.client_view(statement)
         }
     }
 

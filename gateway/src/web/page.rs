@@ -32,6 +32,16 @@ const REGISTER: Wording = Wording {
     action: "Create a passkey",
 };
 
+const FURTHER: Wording = Wording {
+    title: "Add a passkey",
+    lead: "A command on a device of yours adds a passkey that can sign in as you, beside those that you have. Next, one of those approves it.",
+    code_label: "Compare this code with your terminal",
+    code_hint: "Both must be the same.",
+    owner_label: "For",
+    warning: "Go on only if you ran adit passkeys add yourself, just now. If somebody sent you this link, close the page.",
+    action: "Create the new passkey",
+};
+
 const SIGN_IN: Wording = Wording {
     title: "Sign in",
     lead: "A device of yours asks you to sign in. Your passkey lets it act for you for a limited time.",
@@ -56,6 +66,7 @@ const TOUCH: Wording = Wording {
 pub(super) fn ceremony(host: &str, id: CeremonyId, page: &Page) -> String {
     let words = match page.kind {
         Kind::Register => REGISTER,
+        Kind::Further => FURTHER,
         Kind::SignIn => SIGN_IN,
         Kind::Touch => TOUCH,
     };
@@ -170,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_place_of_every_template_is_filled() {
-        for kind in [Kind::Register, Kind::SignIn, Kind::Touch] {
+        for kind in [Kind::Register, Kind::Further, Kind::SignIn, Kind::Touch] {
             let mut page = shown("laptop");
             page.kind = kind;
             page.shown.owner = "ann".into();

@@ -5,7 +5,8 @@ use ciborium::Value;
 use super::authenticator_data::AuthenticatorData;
 use super::client_data::ClientData;
 use super::{AssertionError, CredentialKey, RelyingParty, cbor};
-use crate::label::Hash;
+use crate::key::Fingerprint;
+use crate::label::{Hash, OWN_PASSKEY, digest};
 
 /// A credential whose registration was checked against challenge, origin and RP ID.
 ///
@@ -77,6 +78,20 @@ pub fn registered(
         sign_count: data.sign_count,
         backed_up: data.backed_up,
     })
+}
+
+/// The challenge of the registration of a further passkey, which the device with the key `device` asks for.
+///
+/// Both ends bring 32 random bytes, so that neither takes a registration that was made before.
+#[must_use]
+pub fn own_passkey_challenge(
+    genesis: &Hash,
+    device: &Fingerprint,
+    clients_nonce: &[u8; 32],
+    gateways_nonce: &[u8; 32],
+) -> Hash {
+    let parts: [&[u8]; 4] = [genesis, &device.0, clients_nonce, gateways_nonce];
+    digest(OWN_PASSKEY, &parts)
 }
 
 /// Takes the authenticator data out of an attestation object (section 6.5.4).

@@ -51,7 +51,7 @@ impl Roster {
             body: None,
             change: Change::Nothing,
         };
-        if self.members.is_clients_view && !is_for_clients(statement.kind) {
+        if self.members.is_clients_view && !is_read_by_clients(statement.kind, signer) {
             return Ok(judged);
         }
         let bytes = present(statement, kind)?;
@@ -158,6 +158,13 @@ pub(super) fn verify_touch(
     )
     .map(|_| ())
     .map_err(StatementError::Touch)
+}
+
+/// Whether a client needs the body of a statement by `signer`. Of what people add to themselves it reads what concerns
+/// signers whom it knows, which are admins: what they sign later may be touched with it.
+fn is_read_by_clients(kind: u32, signer: Signer) -> bool {
+    let known = matches!(signer, Signer::Device { .. });
+    is_for_clients(kind) || (known && kind == u32::from(Kind::Own))
 }
 
 /// Reads a kind that follows genesis; `None` for one that is skipped.

@@ -4,6 +4,7 @@ mod cluster;
 mod enrolment;
 mod genesis;
 mod invitation;
+mod own;
 mod policy;
 mod revocation;
 mod user;
@@ -13,6 +14,7 @@ use std::hash::Hash as StdHash;
 
 pub(super) use enrolment::usable;
 pub(super) use genesis::found;
+pub use own::PASSKEYS_MAX;
 
 use super::member::{Cluster, Device, Invitation, Passkey, Revoked, Subject, User};
 use super::members::{Members, Policy};
@@ -35,6 +37,7 @@ pub(super) enum Change {
     Users(Vec<User>),
     Invitations(Vec<Invitation>),
     Enrolment(Box<Enrolled>),
+    Own(Box<Passkey>),
     Clusters(Vec<Cluster>),
     Policies(Vec<Hash>),
     Revocations(Vec<(Subject, Revoked)>),
@@ -65,13 +68,12 @@ impl Bench<'_> {
             Kind::User => self.users(&body.users).map(Change::Users),
             Kind::Invitation => self.invitations(&body.invitations).map(Change::Invitations),
             Kind::Enrolment => self.enrolment(&body.enrolments),
+            Kind::Own => self.own(&body.owns).map(Change::Own),
             Kind::Cluster => self.clusters(&body.clusters).map(Change::Clusters),
             Kind::Policy => self.policies(&body.policies).map(Change::Policies),
             Kind::Revocation => self.revocations(&body.revocations).map(Change::Revocations),
             Kind::Genesis => Err(StatementError::Genesis),
-            Kind::Admin | Kind::Approval | Kind::Own | Kind::Gateways => {
-                Err(StatementError::KindNotYet(kind))
-            }
+            Kind::Admin | Kind::Approval | Kind::Gateways => Err(StatementError::KindNotYet(kind)),
         }
     }
 
@@ -112,6 +114,7 @@ pub(super) fn check_count(kind: Kind, body: &Body) -> Result<(), StatementError>
         (Kind::User, body.users.len()),
         (Kind::Invitation, body.invitations.len()),
         (Kind::Enrolment, body.enrolments.len()),
+        (Kind::Own, body.owns.len()),
         (Kind::Cluster, body.clusters.len()),
         (Kind::Policy, body.policies.len()),
         (Kind::Revocation, body.revocations.len()),
@@ -144,6 +147,7 @@ pub(super) fn apply(members: &mut Members, change: Change, number: u64) {
             }
         }
         Change::Enrolment(enrolled) => apply_enrolment(members, *enrolled, number),
+        Change::Own(passkey) => members.put_passkey(*passkey),
         Change::Clusters(clusters) => {
             for cluster in clusters {
                 members.put_cluster(cluster);

@@ -87,6 +87,12 @@ impl Members {
         passkey.revoked.is_none() && self.active_user(passkey.owner).is_some()
     }
 
+    pub(super) fn active_passkeys_of(&self, owner: UserId) -> impl Iterator<Item = &Passkey> {
+        self.passkeys
+            .values()
+            .filter(move |it| it.owner == owner && self.is_active_passkey(it))
+    }
+
     pub(super) fn invitation_by_key(&self, key: &Fingerprint) -> Option<&Invitation> {
         match self.keys.get(key)? {
             KeyOwner::Invitation(id) => self.invitations.get(id),
@@ -190,15 +196,16 @@ impl Members {
                     && self.is_active(it)
                     && !without.contains(&Subject::Device(it.id))
             };
-            let passkey = |it: &Passkey| {
-                it.owner == *admin
-                    && self.is_active_passkey(it)
-                    && !without.contains(&Subject::Passkey(it.id))
-            };
             !without.contains(&Subject::User(*admin))
                 && self.devices.values().any(device)
-                && self.passkeys.values().any(passkey)
+                && self.passkey_remains(*admin, without)
         })
+    }
+
+    /// Whether a user would have an active passkey if `without` were revoked.
+    pub(super) fn passkey_remains(&self, owner: UserId, without: &HashSet<Subject>) -> bool {
+        self.active_passkeys_of(owner)
+            .any(|it| !without.contains(&Subject::Passkey(it.id)))
     }
 }
 

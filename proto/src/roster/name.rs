@@ -23,7 +23,10 @@ pub fn check_name(name: &str) -> Result<(), EntryError> {
 }
 
 /// Checks the name of a device or a passkey, which is shown only.
-pub(super) fn check_label(name: &str) -> Result<(), EntryError> {
+///
+/// # Errors
+/// [`EntryError::Name`] as [`check_name`], but for commas and the prefix.
+pub fn check_label(name: &str) -> Result<(), EntryError> {
     let bounded = (1..=MAX).contains(&name.len());
     (bounded && name.trim() == name && is_plain(name))
         .then_some(())

@@ -187,8 +187,7 @@ impl Roster {
 
     /// The active passkeys of a user.
     pub fn passkeys_of(&self, owner: UserId) -> impl Iterator<Item = &Passkey> {
-        self.passkeys()
-            .filter(move |it| it.owner == owner && self.members.is_active_passkey(it))
+        self.members.active_passkeys_of(owner)
     }
 
     /// Every passkey, revoked ones too.

@@ -4,6 +4,7 @@ mod chain;
 mod client;
 mod entries;
 mod genesis;
+mod own;
 mod property;
 mod revocation;
 mod rights;

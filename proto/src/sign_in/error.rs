@@ -21,9 +21,12 @@ pub enum SignInError {
     /// The request names somebody else than the device's owner.
     #[error("the device belongs to somebody else")]
     NotTheOwner,
-    /// The passkey is not an active one of the user.
-    #[error("the passkey is not an active one of the user")]
+    /// The passkey is not one of the user's.
+    #[error("the passkey is not one of the user's")]
     Passkey,
+    /// The passkey was one of the user's and is trusted no more; another one of his may sign in.
+    #[error("the passkey was removed")]
+    PasskeyRevoked,
     /// The assertion does not verify.
     #[error("the assertion does not verify")]
     Assertion(#[source] AssertionError),
@@ -47,6 +50,7 @@ impl SignInError {
             | Self::Passkey
             | Self::Assertion(_) => Reason::EvidenceInvalid,
             Self::Device(reason) => reason,
+            Self::PasskeyRevoked => Reason::SignInRequired,
             Self::Expired => Reason::SignInExpired,
             Self::FromTheFuture => Reason::ClockSkew,
         }

@@ -81,14 +81,14 @@ impl Evidence {
             return Err(SignInError::NotTheOwner);
         }
         let sent = self.sent.assertion.as_ref();
+        let sent = sent.ok_or(SignInError::Malformed("assertion"))?;
         let passkey = roster
-            .active_passkey(
-                &sent
-                    .ok_or(SignInError::Malformed("assertion"))?
-                    .credential_id,
-            )
+            .passkey_by_credential(&sent.credential_id)
             .filter(|passkey| passkey.owner == request.user_id)
             .ok_or(SignInError::Passkey)?;
+        if passkey.revoked.is_some() {
+            return Err(SignInError::PasskeyRevoked);
+        }
         let expires = end(request, ceiling, now)?;
         let sign_count = match signed.filter(|signed| signed.key == passkey.key) {
             Some(signed) => signed.sign_count,

@@ -93,7 +93,7 @@ fn a_signature_is_verified_once_and_what_can_change_each_time() {
     assert_eq!(refusal(&world, &device, ended), SignInError::Expired);
     assert_eq!(signatures_verified() - before, 1);
     world.log.revoke(Subject::Passkey(world.ann.passkey_id));
-    assert_eq!(refusal(&world, &device, now), SignInError::Passkey);
+    assert_eq!(refusal(&world, &device, now), SignInError::PasskeyRevoked);
     world.log.revoke(Subject::Device(world.ann.device_id));
     let revoked = SignInError::Device(Reason::DeviceRevoked);
     assert_eq!(refusal(&world, &device, now), revoked);
@@ -249,7 +249,7 @@ fn c7_another_genesis_user_or_time_is_refused() {
 #[test]
 fn h15_a_revoked_passkey_device_or_user_signs_nobody_in() {
     for (subject, expected) in [
-        (0, SignInError::Passkey),
+        (0, SignInError::PasskeyRevoked),
         (1, SignInError::Device(Reason::DeviceRevoked)),
         (2, SignInError::Device(Reason::DeviceRevoked)),
     ] {

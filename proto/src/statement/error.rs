@@ -195,6 +195,12 @@ pub enum EntryError {
     /// Without it nobody could sign as admin.
     #[error("this would remove the last admin")]
     LastAdmin,
+    /// Without it the signer would have no passkey.
+    #[error("this is your only passkey; add another one before you remove it")]
+    LastPasskey,
+    /// The user has as many passkeys as one may have.
+    #[error("a user has 16 passkeys at most; remove one first")]
+    TooManyPasskeys,
 }
 
 impl EntryError {
@@ -206,9 +212,12 @@ impl EntryError {
             | Self::InvitationUsed
             | Self::InvitationRevoked
             | Self::InvitationExpired => Reason::EvidenceInvalid,
-            Self::UserIsAdmin | Self::Admits | Self::TierCap | Self::LastAdmin => {
-                Reason::PolicyDenied
-            }
+            Self::UserIsAdmin
+            | Self::Admits
+            | Self::TierCap
+            | Self::LastAdmin
+            | Self::LastPasskey => Reason::PolicyDenied,
+            Self::TooManyPasskeys => Reason::LimitReached,
             Self::Field(_)
             | Self::Name
             | Self::NameTaken

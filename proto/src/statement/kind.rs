@@ -79,10 +79,11 @@ impl Kind {
             | Self::User
             | Self::Invitation
             | Self::Enrolment
+            | Self::Own
             | Self::Cluster
             | Self::Policy
             | Self::Revocation => true,
-            Self::Admin | Self::Approval | Self::Own | Self::Gateways => false,
+            Self::Admin | Self::Approval | Self::Gateways => false,
         }
     }
 }

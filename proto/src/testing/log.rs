@@ -8,7 +8,7 @@ use crate::id::{ClusterId, InvitationId, UserId};
 use crate::invitation::Invitation;
 use crate::key::PublicKey;
 use crate::label::Hash;
-use crate::roster::{Roster, Subject, client_view, policy_digest};
+use crate::roster::{Roster, Subject, policy_digest};
 use crate::secret::Secret;
 use crate::statement::{Draft, Head, Kind};
 use crate::time::UnixMillis;
@@ -340,7 +340,8 @@ impl Log {
     /// The statements as a client gets them.
     #[must_use]
     pub fn client_view(&self) -> Vec<wire::Statement> {
-        self.statements.iter().map(client_view).collect()
+        let view = |it| self.roster.client_view(it);
+        self.statements.iter().map(view).collect()
     }
 
     /// Hash of the genesis statement.

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::facts::FactsArgs;
 use super::propose;
 use crate::agent::client::on_stderr;
 use crate::cli::Global;
@@ -18,7 +19,7 @@ use crate::command::output;
 use crate::exit::{Exit, Failure};
 use crate::profile::{self, Profile};
 use crate::random;
-use crate::statement::{Invitee, Proposal, Role};
+use crate::statement::{Invitee, Proposal};
 
 /// Longest life of an invitation: a week.
 const LIFE_MAX: Duration = Duration::from_hours(7 * 24);
@@ -29,12 +30,8 @@ pub struct InviteArgs {
     /// Their names; each becomes a Kubernetes user name
     #[arg(required = true)]
     names: Vec<String>,
-    /// Groups, separated by commas; leaves those of who is there already if not given
-    #[arg(long, value_delimiter = ',')]
-    groups: Option<Vec<String>>,
-    /// Role
-    #[arg(long, value_enum)]
-    role: Option<Role>,
+    #[command(flatten)]
+    facts: FactsArgs,
     /// How long the invitations are good: 30m, 24h, 7d
     #[arg(long, default_value = "24h", value_parser = life)]
     expires: Duration,
@@ -70,14 +67,7 @@ impl InviteArgs {
             .iter()
             .zip(&invitations)
             .map(|(name, invitation)| Invitee {
-                name: name.clone(),
-                groups: self.groups.clone().map(|groups| {
-                    groups
-                        .into_iter()
-                        .filter(|group| !group.is_empty())
-                        .collect()
-                }),
-                role: self.role,
+                facts: self.facts.of(name),
                 key: STANDARD.encode(invitation.key().public().as_bytes()),
             });
         let proposal = Proposal::Invite {

@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 
+use super::facts::SetArgs;
 use super::invite::InviteArgs;
 use super::{list, revoke};
 use crate::cli::Global;
@@ -13,6 +14,8 @@ use crate::statement::Named;
 pub enum UsersCommand {
     /// Invite people: names them and prints what each pastes into `adit enrol`
     Invite(InviteArgs),
+    /// Change groups, role or self-service of people, without an invitation
+    Set(SetArgs),
     /// List them
     List,
     /// End trust in somebody, with all devices and passkeys
@@ -36,11 +39,13 @@ impl UsersCommand {
             ("GROUPS", "/groups"),
             ("ADMIN", "/admin"),
             ("ROLE", "/role"),
+            ("SELF-SERVICE", "/self_service"),
             ("REVOKED", "/revoked"),
             ("ID", "/id"),
         ];
         match self {
             Self::Invite(args) => args.run(global).await,
+            Self::Set(args) => args.run(global).await,
             Self::List => list(global, "/v1/admin/users", "users", &columns).await,
             Self::Revoke { user, reason } => revoke(global, Named::User(user), reason).await,
         }

@@ -6,7 +6,7 @@ use adit_proto::id::{InvitationId, UserId};
 use adit_proto::invitation::{Invitation, evidence_digest, registration_challenge};
 use adit_proto::key::PublicKey;
 use adit_proto::label::Hash;
-use adit_proto::roster::{Roster, client_view};
+use adit_proto::roster::Roster;
 use adit_proto::software_authenticator::SoftwareAuthenticator;
 use adit_proto::statement::{Head, Kind, touch_challenge};
 use adit_proto::wire::enrol::{
@@ -147,9 +147,16 @@ impl Gateway {
     }
 
     fn chain(&self) -> Vec<Statement> {
+        let Some(roster) = self.roster() else {
+            return Vec::new();
+        };
         let shown = |it: &Statement| {
             let ours = it.kind == u32::from(Kind::Invitation) && self.lie != Lie::Withheld;
-            if ours { it.clone() } else { client_view(it) }
+            if ours {
+                it.clone()
+            } else {
+                roster.client_view(it)
+            }
         };
         if self.lie == Lie::OtherGenesis {
             return vec![First::new().genesis];

@@ -304,7 +304,7 @@ fn revoked_users_devices_passkeys_and_clusters_are_refused() {
     let mut world = World::new();
     world.log.revoke(Subject::Passkey(world.anna.passkey_id));
     world.deliver();
-    assert_eq!(refused(&world, |_| {}), Reason::EvidenceInvalid);
+    assert_eq!(refused(&world, |_| {}), Reason::SignInRequired);
     let mut world = World::new();
     let cluster = world
         .log
@@ -315,6 +315,25 @@ fn revoked_users_devices_passkeys_and_clusters_are_refused() {
     world.log.revoke(Subject::Cluster(cluster));
     world.deliver();
     assert_eq!(refused(&world, |_| {}), Reason::UnknownOrForbidden);
+}
+
+#[test]
+fn h15_a_sign_in_by_a_further_passkey_holds_until_that_one_is_removed() {
+    let mut world = World::new();
+    world.log.set_self_service(world.anna.user, true);
+    let anna = world.anna.clone();
+    let with = world.log.add_passkey(&anna);
+    world.deliver();
+    let by = |world: &World, person| verify(world, world.offer(person, "cluster/prod"));
+    assert!(by(&world, &anna).is_ok() && by(&world, &with).is_ok());
+    let unknown = world.log.with_new_passkey(&anna);
+    let refusal = by(&world, &unknown).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::EvidenceInvalid);
+    world.log.revoke(Subject::Passkey(with.passkey_id));
+    world.deliver();
+    let refusal = by(&world, &with).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::SignInRequired);
+    assert!(by(&world, &anna).is_ok());
 }
 
 #[test]

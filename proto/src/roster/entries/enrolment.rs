@@ -110,7 +110,7 @@ fn check_new_device(members: &Members, device: &Device) -> Result<(), EntryError
         .ok_or(EntryError::KeyTaken)
 }
 
-fn check_new_passkey(members: &Members, passkey: &Passkey) -> Result<(), EntryError> {
+pub(super) fn check_new_passkey(members: &Members, passkey: &Passkey) -> Result<(), EntryError> {
     if members.passkeys.contains_key(&passkey.id) {
         return Err(EntryError::IdTaken);
     }

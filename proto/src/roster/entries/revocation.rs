@@ -43,7 +43,32 @@ impl Bench<'_> {
                 source: EntryError::LastAdmin,
             });
         }
+        if let Some(index) = self.takes_own_last_passkey(entries, &subjects) {
+            let source = EntryError::LastPasskey;
+            return Err(StatementError::Entry { index, source });
+        }
         Ok(all)
+    }
+
+    /// The entry with which the signer takes a passkey of his own and keeps none: he could not sign in again, nor touch
+    /// what would repair it. A signer whom this reader does not see is judged by those who do.
+    fn takes_own_last_passkey(
+        &self,
+        entries: &[wire::Revocation],
+        subjects: &HashSet<Subject>,
+    ) -> Option<usize> {
+        let Signer::Device { user, .. } = self.signer else {
+            return None;
+        };
+        let is_own = |entry: &wire::Revocation| match parse(entry.subject.as_ref()) {
+            Ok(Subject::Passkey(id)) => {
+                let passkey = self.members.passkeys.get(&id);
+                passkey.is_some_and(|passkey| passkey.owner == user)
+            }
+            Ok(_) | Err(_) => false,
+        };
+        let taken = entries.iter().position(is_own)?;
+        (!self.members.passkey_remains(user, subjects)).then_some(taken)
     }
 
     fn check_known(&self, subject: Subject) -> Result<(), EntryError> {

@@ -72,7 +72,7 @@ fn s1_unknown_kinds_are_refused_and_those_that_come_later_by_name() {
         refused(&mut log.roster, &wide),
         StatementError::Malformed { field: "kind" }
     );
-    for kind in [Kind::Admin, Kind::Approval, Kind::Own, Kind::Gateways] {
+    for kind in [Kind::Admin, Kind::Approval, Kind::Gateways] {
         let body = log.body();
         let admin = log.admin.clone();
         assert_eq!(

@@ -1,7 +1,7 @@
 //! S6: what a client reads, and what must not be withheld from it.
 
 use super::*;
-use crate::roster::{Subject, View, client_view};
+use crate::roster::{Subject, View};
 use crate::testing::TestKey;
 use crate::wire::roster::Role;
 use crate::wire::roster::statement::Content;
@@ -69,7 +69,7 @@ fn s6_a_client_verifies_hidden_statements_of_signers_whom_it_knows() {
     let mut log = Log::new();
     let mut client = client_of(&log);
     log.set_policy("permit");
-    let mut hidden = client_view(log.statements.last().unwrap());
+    let mut hidden = log.roster.client_view(log.statements.last().unwrap());
     assert!(hidden.touch.is_none());
     hidden.content = Some(Content::BodyHash(vec![1; 32]));
     assert_eq!(refused(&mut client, &hidden), StatementError::Signature);
@@ -143,6 +143,47 @@ fn s6_signers_whom_a_client_does_not_know_revoke_nothing_that_concerns_it() {
     };
     let statement = log.sealed(&manager, Kind::Revocation, &body);
     log.push(statement.clone());
-    client.append(&client_view(&statement)).unwrap();
+    client.append(&log.roster.client_view(&statement)).unwrap();
     assert!(client.is_revoked(Subject::Device(ann.device_id)));
+}
+
+#[test]
+fn a_client_follows_an_admin_who_changes_his_passkey() {
+    let mut log = Log::new();
+    let mut client = client_of(&log);
+    let admin = log.admin.clone();
+    log.set_self_service(admin.user, true);
+    log.admin = log.add_passkey(&admin);
+    let ann = log.add_person_with_self_service("ann", &[]);
+    log.add_passkey(&ann);
+    log.revoke(Subject::Passkey(admin.passkey_id));
+    // Touched with the new passkey, and read by clients.
+    log.add_cluster("prod");
+    for statement in &log.client_view()[1..] {
+        client.append(statement).unwrap();
+    }
+    assert_eq!(client.head().hash, log.roster.head().hash);
+    assert!(client.cluster(&"prod".parse().unwrap()).is_some());
+    let seen: Vec<_> = client.passkeys().map(|it| it.id).collect();
+    assert_eq!(
+        seen,
+        [admin.passkey_id, log.admin.passkey_id],
+        "ann's are not shown"
+    );
+    let body = log.own_passkey(&log.with_new_passkey(&log.admin));
+    let old = log.sealed(&admin, Kind::Own, &body);
+    assert_eq!(refused(&mut client, &old), StatementError::TouchPasskey);
+    let admin = log.admin.clone();
+    let hidden = log.sealed(&admin, Kind::Own, &body);
+    let Some(Content::Body(bytes)) = &hidden.content else {
+        panic!("a body")
+    };
+    let hidden = Statement {
+        content: Some(Content::BodyHash(crate::label::sha256(bytes).to_vec())),
+        ..hidden
+    };
+    assert_eq!(
+        refused(&mut client, &hidden),
+        StatementError::Withheld(Kind::Own)
+    );
 }

@@ -11,9 +11,12 @@ use crate::wire::roster::statement::Content;
 enum Step {
     User,
     Person,
+    Passkey,
+    AdminsPasskey,
     Cluster,
     Policy,
     RevokeUser(u8),
+    RevokePasskey(u8),
     RevokeDevice(u8),
     RevokeCluster(u8),
     RevokePolicy(u8),
@@ -23,9 +26,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         Just(Step::User),
         Just(Step::Person),
+        Just(Step::Passkey),
+        Just(Step::AdminsPasskey),
         Just(Step::Cluster),
         Just(Step::Policy),
         any::<u8>().prop_map(Step::RevokeUser),
+        any::<u8>().prop_map(Step::RevokePasskey),
         any::<u8>().prop_map(Step::RevokeDevice),
         any::<u8>().prop_map(Step::RevokeCluster),
         any::<u8>().prop_map(Step::RevokePolicy),
@@ -53,6 +59,18 @@ fn take(log: &mut Log, step: Step, serial: usize) {
             log.add_person(&format!("person-{serial}"), &[]);
             None
         }
+        Step::Passkey => {
+            let person = log.add_person_with_self_service(&format!("owner-{serial}"), &[]);
+            let with = log.add_passkey(&person);
+            let last = log.add_passkey(&with);
+            Some(Subject::Passkey(last.passkey_id))
+        }
+        Step::AdminsPasskey => {
+            log.set_self_service(admin, true);
+            let admin = log.admin.clone();
+            log.admin = log.add_passkey(&admin);
+            Some(Subject::Passkey(admin.passkey_id))
+        }
         Step::Cluster => {
             log.add_cluster(&format!("c{serial}"));
             None
@@ -61,11 +79,39 @@ fn take(log: &mut Log, step: Step, serial: usize) {
             log.set_policy(&format!("policy {serial}"));
             None
         }
+        Step::RevokeUser(_)
+        | Step::RevokePasskey(_)
+        | Step::RevokeDevice(_)
+        | Step::RevokeCluster(_)
+        | Step::RevokePolicy(_) => revoked_by(log, step),
+    };
+    if let Some(subject) = subject {
+        log.revoke(subject);
+    }
+}
+
+/// What a step revokes, if there is something.
+fn revoked_by(log: &Log, step: Step) -> Option<Subject> {
+    let admin = log.admin.user;
+    match step {
         Step::RevokeUser(choice) => {
             let users = log.roster.users().filter(|user| user.id != admin);
             pick(
                 log,
                 users.map(|user| Subject::User(user.id)).collect(),
+                choice,
+            )
+        }
+        Step::RevokePasskey(choice) => {
+            let passkeys = log
+                .roster
+                .passkeys()
+                .filter(|passkey| passkey.owner != admin);
+            pick(
+                log,
+                passkeys
+                    .map(|passkey| Subject::Passkey(passkey.id))
+                    .collect(),
                 choice,
             )
         }
@@ -94,9 +140,12 @@ fn take(log: &mut Log, step: Step, serial: usize) {
                 .collect(),
             choice,
         ),
-    };
-    if let Some(subject) = subject {
-        log.revoke(subject);
+        Step::User
+        | Step::Person
+        | Step::Passkey
+        | Step::AdminsPasskey
+        | Step::Cluster
+        | Step::Policy => None,
     }
 }
 
@@ -152,7 +201,7 @@ proptest! {
                 refused(&mut roster, &altered(statement, *field, *bit));
             }
             roster.append(statement).unwrap();
-            client.append(&crate::roster::client_view(statement)).unwrap();
+            client.append(&log.roster.client_view(statement)).unwrap();
         }
         prop_assert_eq!(roster.head(), log.roster.head());
         prop_assert_eq!(client.head().hash, roster.head().hash);

@@ -25,7 +25,10 @@ fn bodies(log: &mut Log) -> Vec<(Kind, Body)> {
         digest: vec![1; 32],
     };
     let revocation = Log::revocation_of(Subject::User(user));
+    let admin = log.admin.clone();
+    let own = log.own_passkey(&log.with_new_passkey(&admin));
     vec![
+        (Kind::Own, own),
         (
             Kind::User,
             Body {
