@@ -16,6 +16,15 @@ const CHOICE: (&str, &str) = ("ADIT_AUTHENTICATOR", "software");
 #[derive(Debug)]
 pub struct Shown {
     _opened: Option<Opened>,
+    here: bool,
+}
+
+impl Shown {
+    /// Whether it is shown on this machine already; else the person has the address.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        self.here
+    }
 }
 
 /// Whether `caller` chose the software authenticator.
@@ -46,11 +55,15 @@ pub async fn show(
              it is for tests and demonstrations only.",
         );
         software::answer(&page, caller, directory).await?;
-        return Ok(Shown { _opened: None });
+        return Ok(Shown {
+            _opened: None,
+            here: true,
+        });
     }
     match browser::open(&page, caller, directory) {
         Ok(opened) => Ok(Shown {
             _opened: Some(opened),
+            here: true,
         }),
         Err(failure) => {
             talk.say(format!(
@@ -58,7 +71,10 @@ pub async fn show(
                 failure.message,
                 page.url()
             ));
-            Ok(Shown { _opened: None })
+            Ok(Shown {
+                _opened: None,
+                here: false,
+            })
         }
     }
 }

@@ -70,7 +70,7 @@ pub enum Command {
     #[command(alias = "enroll")]
     Enrol(command::enrol::EnrolArgs),
     /// Sign in with your passkey
-    Login,
+    Login(command::login::LoginArgs),
     /// End the sign-in on this machine
     Logout,
     /// Show what works and what does not
@@ -137,7 +137,7 @@ impl Cli {
             Command::Enrol(args) => args.run(global).await,
             Command::Kube(args) => args.run(global).await,
             Command::Admin(admin) => admin.run(global).await,
-            Command::Login => command::login::login(global).await,
+            Command::Login(args) => args.run(global).await,
             Command::Logout => command::login::logout(global).await,
             Command::Status => command::status::run(global).await,
             Command::Whoami => command::whoami::run(global).await,

@@ -38,7 +38,7 @@ use crate::profile::{self, Profile, ProfileName};
 use crate::random;
 use crate::roster::Followed;
 use crate::session::{Session, Sessions};
-use crate::sign_in::{self, SignIn, Wanted};
+use crate::sign_in::{self, Browser, SignIn, Wanted};
 use crate::statement::Statements;
 use crate::talk::Talk;
 
@@ -63,9 +63,9 @@ pub struct Seat {
     roster: Arc<Followed>,
     sessions: Arc<Sessions>,
     links: Arc<Links>,
-    sign_ins: Flights<(), Result<SignIn, Failure>>,
+    here: SigningIn,
+    elsewhere: SigningIn,
     statements: Statements,
-    talk: Talk,
     endpoint: Endpoint,
     applications: Applications,
     tasks: TaskTracker,
@@ -77,6 +77,21 @@ impl std::fmt::Debug for Seat {
         f.debug_struct("Seat")
             .field("name", &self.name)
             .finish_non_exhaustive()
+    }
+}
+
+/// Sign-ins of one kind that go on: who wants one joins the one that is there, and hears what it says.
+struct SigningIn {
+    flights: Flights<(), Result<SignIn, Failure>>,
+    talk: Talk,
+}
+
+impl SigningIn {
+    fn new(tasks: TaskTracker) -> Self {
+        Self {
+            flights: Flights::new(tasks),
+            talk: Talk::default(),
+        }
     }
 }
 
@@ -162,9 +177,9 @@ impl Seat {
             roster,
             sessions,
             links,
-            sign_ins: Flights::new(tasks.clone()),
+            here: SigningIn::new(tasks.clone()),
+            elsewhere: SigningIn::new(tasks.clone()),
             statements,
-            talk: Talk::default(),
             endpoint,
             applications,
             tasks,
@@ -260,27 +275,32 @@ impl Seat {
     pub async fn sign_in(
         &self,
         caller: &Caller,
-        tab: Option<&str>,
+        browser: Browser,
         talk: &Talk,
     ) -> Result<SignIn, Failure> {
         let origins = self.founded().await?.relying_party().origins().to_vec();
+        // Who reads a terminal elsewhere does not wait for a page that is open here.
+        let signing_in = match browser {
+            Browser::Here | Browser::Tab(_) => &self.here,
+            Browser::Elsewhere => &self.elsewhere,
+        };
         let begin = || {
-            self.talk.clear();
-            let (api, talk) = (self.api(), self.talk.clone());
-            let (caller, tab) = (caller.clone(), tab.map(str::to_owned));
+            signing_in.talk.clear();
+            let (api, talk) = (self.api(), signing_in.talk.clone());
+            let caller = caller.clone();
             let directory = self.directory.clone();
             async move {
                 let wanted = Wanted {
                     origins: &origins,
                     caller: &caller,
                     directory: &directory,
-                    tab: tab.as_deref(),
+                    browser,
                 };
                 sign_in::sign_in(&api, &wanted, &talk).await
             }
         };
-        let mut landed = std::pin::pin!(self.sign_ins.join((), begin));
-        let mut said = self.talk.listen();
+        let mut landed = std::pin::pin!(signing_in.flights.join((), begin));
+        let mut said = signing_in.talk.listen();
         let signed_in = loop {
             tokio::select! {
                 biased;

@@ -5,6 +5,7 @@
 
 mod callback;
 mod pkce;
+mod typed;
 
 use std::path::Path;
 use std::time::Duration;
@@ -38,6 +39,9 @@ pub struct SignIn {
     pub expires_ms: u64,
     /// The passkey that made it.
     pub passkey_id: String,
+    /// Whether its code was typed on another machine.
+    #[serde(default)]
+    pub headless: bool,
 }
 
 impl SignIn {
@@ -57,8 +61,19 @@ pub struct Wanted<'a> {
     pub caller: &'a Caller,
     /// The profile's directory.
     pub directory: &'a Path,
-    /// The browser tab to go on in, instead of opening one.
-    pub tab: Option<&'a str>,
+    /// Where the browser is.
+    pub browser: Browser,
+}
+
+/// Where the browser is that answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Browser {
+    /// On this machine, and a page is opened in it.
+    Here,
+    /// On this machine, and this tab goes on.
+    Tab(String),
+    /// On another machine, where the code is typed.
+    Elsewhere,
 }
 
 #[derive(Deserialize)]
@@ -82,13 +97,16 @@ struct Finished {
 /// # Cancel safety
 /// Dropping it closes the port; the ceremony at the gateway expires.
 pub async fn sign_in(api: &dyn Api, wanted: &Wanted<'_>, talk: &Talk) -> Result<SignIn, Failure> {
+    if wanted.browser == Browser::Elsewhere {
+        return typed::sign_in(api, wanted, talk).await;
+    }
     let (verifier, callback) = (Verifier::new()?, Callback::listen().await?);
     let mut body = json!({
         "pkce_challenge": verifier.challenge(),
         "callback": callback.url(),
         "state": callback.state(),
     });
-    if let (Some(tab), Some(fields)) = (wanted.tab, body.as_object_mut()) {
+    if let (Browser::Tab(tab), Some(fields)) = (&wanted.browser, body.as_object_mut()) {
         fields.insert("ceremony_id".to_owned(), json!(tab));
     }
     let begun: Begun = ask(api, Method::POST, "/v1/sign-ins", Some(body)).await?;
@@ -126,7 +144,8 @@ async fn code(
     };
     let shown = async {
         // A tab that goes on shows the next page by itself.
-        if wanted.tab.is_some() && !ceremony::in_software(wanted.caller) {
+        let goes_on = matches!(wanted.browser, Browser::Tab(_));
+        if goes_on && !ceremony::in_software(wanted.caller) {
             return Ok(None);
         }
         let Wanted {
@@ -135,9 +154,11 @@ async fn code(
             directory,
             ..
         } = wanted;
-        ceremony::show(&begun.url, origins, caller, directory, talk)
-            .await
-            .map(Some)
+        let shown = ceremony::show(&begun.url, origins, caller, directory, talk).await?;
+        if !shown.is_here() {
+            talk.say("Without a browser on this machine: interrupt this, and run `adit login --headless`.");
+        }
+        Ok(Some(shown))
     };
     // The redirect file stays until the code is there.
     let (code, _shown) = futures_util::future::try_join(code, shown).await?;

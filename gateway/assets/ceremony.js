@@ -6,6 +6,8 @@
   const path = `/ceremony/${ceremony}`;
   const button = document.getElementById("go");
   const status = document.getElementById("status");
+  // Where the terminal is on another machine, its code is typed here.
+  const typed = document.getElementById("typed");
   const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
   const say = (text, kind = "") => {
@@ -72,11 +74,16 @@
   };
 
   const perform = async () => {
+    if (typed && typed.value.trim() === "") {
+      say("Type the code that the terminal shows.", "problem");
+      typed.focus();
+      return;
+    }
     button.disabled = true;
     let answer;
     try {
       say("Waiting for your passkey…");
-      const { publicKey } = await ask(`${path}/options`, {});
+      const { publicKey } = await ask(`${path}/options`, typed ? { code: typed.value } : {});
       answer = await credential(publicKey);
     } catch (problem) {
       if (problem instanceof Refused) {
@@ -110,5 +117,14 @@
   }
   button.addEventListener("click", perform);
   button.disabled = false;
-  button.focus();
+  if (typed) {
+    typed.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !button.disabled) {
+        perform();
+      }
+    });
+    typed.focus();
+  } else {
+    button.focus();
+  }
 })();

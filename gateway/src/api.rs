@@ -39,6 +39,7 @@ pub fn declare() -> Declared {
         .add::<Enrolled>(routes!(me::whoami))
         .add::<Enrolled>(routes!(document))
         .add::<Enrolled>(routes!(sign_ins::begin))
+        .add::<Enrolled>(routes!(sign_ins::wait))
         .add::<Enrolled>(routes!(sign_ins::finish))
         .add::<SignedIn>(routes!(sign_ins::end))
         .add::<SignedIn>(routes!(clusters::clusters))

@@ -275,6 +275,7 @@ fn ceremonies(config: &Config, store: &Store, clock: &Clock, entropy: &Entropy) 
         origin: config.public.origin(),
         ceremony: config.lives.ceremony,
         sign_in: config.lives.sign_in,
+        headless: config.lives.headless,
         at_once: config.limits.ceremonies,
         software_authenticator: config.insecure_software_authenticator,
     };

@@ -26,6 +26,7 @@ mod sign_in;
 #[cfg(test)]
 pub(crate) mod tests;
 mod touch;
+mod typed;
 
 use std::time::Duration;
 
@@ -42,7 +43,7 @@ pub use callback::{Callback, CallbackError, CallbackState};
 pub use id::{CeremonyId, CeremonyIdError};
 pub use record::{Kind, Next, Page, Shown};
 pub use relying_party::{KnownPasskey, WebauthnRefusal};
-pub use sign_in::{BegunSignIn, Finish, SignInAsk};
+pub use sign_in::{BegunSignIn, Finish, Returns, SignInAsk};
 pub use touch::TouchAsk;
 
 use crate::clock::{Clock, Entropy};
@@ -60,6 +61,8 @@ pub struct Settings {
     pub ceremony: Duration,
     /// Life of a sign-in.
     pub sign_in: Duration,
+    /// Life of a sign-in whose code is typed on another machine; `None` where there is none.
+    pub headless: Option<Duration>,
     /// How many one device may begin at once; one more every two seconds. Each is a row of the store, and one is what a
     /// person has before himself.
     pub at_once: u32,
@@ -94,6 +97,12 @@ pub enum CeremonyError {
     /// The device has begun too many.
     #[error("this device has begun too many sign-ins and touches; wait a few seconds")]
     TooMany,
+    /// Nobody signs in by a code that is typed on another machine.
+    #[error("this gateway lets nobody sign in from a machine without a browser")]
+    HeadlessOff,
+    /// The code of the terminal was not typed.
+    #[error("that is not the code of the terminal; this page is used up")]
+    TypedCode,
     /// Whoever asked does not go on.
     #[error("the terminal did not go on; it says why")]
     Abandoned,
@@ -119,9 +128,11 @@ impl CeremonyError {
             | Self::SoftwareAuthenticator
             | Self::Assertion(_)
             | Self::Code
+            | Self::TypedCode
             | Self::Abandoned
             | Self::Webauthn(_) => Reason::EvidenceInvalid,
             Self::TooMany => Reason::RateLimited,
+            Self::HeadlessOff => Reason::PolicyDenied,
             Self::Refused(reason) => *reason,
             Self::Record | Self::Store(_) => Reason::GatewayUnreachable,
         }

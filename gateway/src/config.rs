@@ -89,6 +89,8 @@ pub struct TlsFiles {
 pub struct Lives {
     /// A sign-in, at most.
     pub sign_in: Duration,
+    /// A sign-in whose code was typed on another machine, at most; `None` where there is none.
+    pub headless: Option<Duration>,
     /// A session, at most; it ends with its sign-in.
     pub session: Duration,
     /// A session without an open stream.
@@ -270,8 +272,15 @@ fn lives(raw: &RawLives) -> Result<Lives, ConfigError> {
         }
         Err(ConfigError::Life { key, least, most })
     };
+    let sign_in = life("lives.sign_in_s", raw.sign_in_s, 60, 30 * DAY)?;
+    let headless = match raw.headless_s {
+        0 => None,
+        // Never longer than one that a browser on the same machine makes.
+        seconds => Some(life("lives.headless_s", seconds, 60, 30 * DAY)?.min(sign_in)),
+    };
     Ok(Lives {
-        sign_in: life("lives.sign_in_s", raw.sign_in_s, 60, 30 * DAY)?,
+        sign_in,
+        headless,
         session: life("lives.session_s", raw.session_s, 60, 30 * DAY)?,
         session_idle: life("lives.session_idle_s", raw.session_idle_s, 10, 30 * DAY)?,
         lease: life("lives.lease_s", raw.lease_s, 4, LEASE_MAX)?,

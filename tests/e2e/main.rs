@@ -17,6 +17,7 @@ mod draining;
 mod enrolment;
 mod first_day;
 mod gateway_killed;
+mod headless;
 mod joined;
 mod kubectl_verbs;
 mod lies;

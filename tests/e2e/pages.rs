@@ -4,7 +4,7 @@ mod site;
 
 use std::time::Duration;
 
-use adit_gateway::ceremony::{Finish, KnownPasskey, RegisterAsk, SignInAsk, TouchAsk};
+use adit_gateway::ceremony::{Finish, KnownPasskey, RegisterAsk, Returns, SignInAsk, TouchAsk};
 use adit_harness::browser::Browser;
 use adit_proto::assertion::registered;
 use adit_proto::id::{PasskeyId, UserId};
@@ -109,9 +109,11 @@ fn one_tab_registers_touches_and_signs_in() {
     let known = roster.device_by_key(&device).unwrap();
     let ask = SignInAsk {
         pkce_challenge: sha256(VERIFIER.as_bytes()),
-        callback: site.callback(),
-        state: "0123456789abcdef".parse().unwrap(),
-        tab: Some(touch.id),
+        returns: Returns::To {
+            callback: site.callback(),
+            state: "0123456789abcdef".parse().unwrap(),
+            tab: Some(touch.id),
+        },
         source: "192.0.2.7".parse().unwrap(),
     };
     let sign_in = site
@@ -128,7 +130,7 @@ fn one_tab_registers_touches_and_signs_in() {
     assert_eq!(state, "0123456789abcdef");
     let finish = Finish {
         id: sign_in.id,
-        code,
+        code: Some(code),
         verifier: VERIFIER.into(),
     };
     let finished = site

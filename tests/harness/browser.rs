@@ -169,6 +169,15 @@ impl Browser {
         list.cloned().context("a list of credentials")
     }
 
+    /// Gives an authenticator a credential that another one holds, as a key is carried from one machine to another.
+    ///
+    /// # Errors
+    /// When Chromium refuses.
+    pub fn carry(&self, authenticator: &Authenticator, credential: &Value) -> Result<()> {
+        let add = json!({ "authenticatorId": authenticator.0, "credential": credential });
+        self.devtools("WebAuthn.addCredential", add).map(drop)
+    }
+
     /// Sets whether pages are told that the user prefers dark colours.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ use crate::api::Api;
 use crate::exit::Failure;
 use crate::profile::ProfileName;
 use crate::seat::{Forward, Seat};
+use crate::sign_in::Browser;
 use crate::statement::AgentDesk;
 use crate::talk::Talk;
 
@@ -105,8 +106,12 @@ impl Call {
 
     async fn sign_in(&self, seat: &Seat) -> Result<Value, Failure> {
         let asked: SignInCall = self.read()?;
-        let tab = asked.ceremony_id.as_deref();
-        json_of(&seat.sign_in(&asked.caller, tab, &self.talk).await?)
+        let browser = match (asked.headless, asked.ceremony_id) {
+            (true, _) => Browser::Elsewhere,
+            (false, Some(tab)) => Browser::Tab(tab),
+            (false, None) => Browser::Here,
+        };
+        json_of(&seat.sign_in(&asked.caller, browser, &self.talk).await?)
     }
 
     async fn credential(&self, seat: &Seat) -> Result<Value, Failure> {

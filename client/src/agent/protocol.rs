@@ -49,6 +49,9 @@ pub struct SignInCall {
     /// The browser tab to go on in.
     #[serde(default)]
     pub ceremony_id: Option<String>,
+    /// Whether the browser is on another machine.
+    #[serde(default)]
+    pub headless: bool,
 }
 
 /// `credential`: a token of the local endpoint for the exec plugin.

@@ -1,5 +1,6 @@
 //! `adit login` and `adit logout`.
 
+use clap::Args;
 use serde_json::{Value, json};
 
 use super::output;
@@ -8,17 +9,27 @@ use crate::browser::Caller;
 use crate::cli::Global;
 use crate::exit::Failure;
 
-/// Signs in. Whoever types it wants the page, with a terminal or without.
-///
-/// # Errors
-/// A failure that says what to do.
-pub async fn login(global: &Global) -> Result<(), Failure> {
-    let call = json!({"caller": Caller::this_process(true)});
-    let sign_in = global.ask("sign-in", call).await?;
-    if global.json {
-        return output::print_json(&sign_in);
+/// How to sign in.
+#[derive(Debug, Args)]
+pub struct LoginArgs {
+    /// Open the page in a browser on another machine, and type the code there; lasts less long
+    #[arg(long)]
+    headless: bool,
+}
+
+impl LoginArgs {
+    /// Signs in. Whoever types it wants the page, with a terminal or without.
+    ///
+    /// # Errors
+    /// A failure that says what to do.
+    pub async fn run(self, global: &Global) -> Result<(), Failure> {
+        let call = json!({"caller": Caller::this_process(true), "headless": self.headless});
+        let sign_in = global.ask("sign-in", call).await?;
+        if global.json {
+            return output::print_json(&sign_in);
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Ends the sign-in and its sessions.

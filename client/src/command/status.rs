@@ -52,6 +52,12 @@ fn print(seat: &SeatStatus, who: Option<&Value>) -> Result<(), Failure> {
         [] => "none".to_owned(),
         some => some.join(", "),
     };
+    let headless = who.and_then(|who| who.pointer("/sign_in/headless"));
+    let how = if headless == Some(&Value::Bool(true)) {
+        ", headless"
+    } else {
+        ""
+    };
     let connected = if seat.connected {
         "connected"
     } else {
@@ -64,7 +70,7 @@ fn print(seat: &SeatStatus, who: Option<&Value>) -> Result<(), Failure> {
         at("/user/name"),
         at("/device/name"),
         match who.and_then(|who| who.pointer(UNTIL)) {
-            Some(until) => format!("until {}", output::shown(UNTIL, Some(until))),
+            Some(until) => format!("until {}{how}", output::shown(UNTIL, Some(until))),
             None => "no".to_owned(),
         },
         seat.roster_number,

@@ -9,6 +9,7 @@ use crate::browser::Caller;
 use crate::clock;
 use crate::exit::Failure;
 use crate::kube::token::Context;
+use crate::sign_in::Browser;
 use crate::talk::Talk;
 
 /// A token for the local endpoint.
@@ -82,7 +83,7 @@ impl Seat {
             return Err(failure);
         }
         talk.say("You are not signed in.");
-        self.sign_in(caller, None, talk).await?;
+        self.sign_in(caller, Browser::Here, talk).await?;
         work().await
     }
 }

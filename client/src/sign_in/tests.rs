@@ -46,7 +46,9 @@ impl Api for FakeGateway {
         self.asked
             .lock()
             .push((path.to_owned(), body.unwrap_or_default()));
-        let answer = if path == "/v1/sign-ins" {
+        let answer = if path == "/v1/sign-ins/sgn_1" {
+            json!({"answered": true})
+        } else if path == "/v1/sign-ins" {
             let expires = clock::now().after(Duration::from_mins(5)).0;
             json!({"sign_in_id": "sgn_1", "url": self.url, "matching_code": "AB\u{1b}12", "expires_ms": expires})
         } else {
@@ -140,7 +142,7 @@ async fn forty_that_start_while_signed_out_open_one_page_and_all_go_on() {
                     origins: &origins,
                     caller: &caller,
                     directory: &directory,
-                    tab: None,
+                    browser: Browser::Here,
                 };
                 sign_in(gateway.as_ref(), &wanted, &talk).await
             })
@@ -190,7 +192,7 @@ async fn l7_a_hostile_page_is_not_opened_and_nothing_is_finished() {
             origins: &origins,
             caller: &caller,
             directory: scratch.path(),
-            tab: None,
+            browser: Browser::Here,
         };
         assert!(
             sign_in(gateway.as_ref(), &wanted, &Talk::default())
@@ -201,4 +203,43 @@ async fn l7_a_hostile_page_is_not_opened_and_nothing_is_finished() {
         assert_eq!(gateway.asked.lock().len(), 1);
         assert!(!scratch.path().join("opened").exists());
     }
+}
+
+#[tokio::test]
+async fn a_headless_sign_in_shows_address_and_code_and_opens_nothing() {
+    let scratch = tempfile::tempdir().unwrap();
+    let caller = caller(&browser(scratch.path()));
+    let origins = ["https://gw.example.org".to_owned()];
+    let wanted = |caller| Wanted {
+        origins: &origins,
+        caller,
+        directory: scratch.path(),
+        browser: Browser::Elsewhere,
+    };
+    let (gateway, talk) = (FakeGateway::new(PAGE), Talk::default());
+    let signed_in = sign_in(gateway.as_ref(), &wanted(&caller), &talk).await;
+    assert_eq!(signed_in.unwrap().id, "sgn_1");
+    let said = talk.listen().rest().join("\n");
+    assert!(said.contains(PAGE) && said.contains("AB12"), "{said}");
+    assert!(!scratch.path().join("opened").exists());
+    {
+        let asked = gateway.asked.lock();
+        let [(_, begin), (wait, _), (finish, proof)] = asked.as_slice() else {
+            panic!("{asked:?}");
+        };
+        assert_eq!(begin["headless"], true);
+        assert!(begin.get("callback").is_none() && proof.get("code").is_none());
+        assert_eq!(wait, "/v1/sign-ins/sgn_1");
+        assert_eq!(finish, "/v1/sign-ins/sgn_1/finish");
+    }
+    // An address outside the gateway's origins is not shown to anybody.
+    let (hostile, talk) = (FakeGateway::new("https://evil.example/x"), Talk::default());
+    let refused = sign_in(hostile.as_ref(), &wanted(&caller), &talk).await;
+    assert!(refused.is_err() && talk.listen().rest().is_empty());
+    let mut software = caller.clone();
+    let choice = ("ADIT_AUTHENTICATOR".to_owned(), "software".to_owned());
+    software.environment.extend([choice]);
+    let untouched = FakeGateway::new(PAGE);
+    let refused = sign_in(untouched.as_ref(), &wanted(&software), &Talk::default()).await;
+    assert!(refused.is_err() && untouched.asked.lock().is_empty());
 }

@@ -146,6 +146,7 @@ fn documented_defaults_are_those_of_the_program() {
     let config = read(GOOD).unwrap();
     for (key, default) in [
         ("ceiling.sign_in_max_s", config.ceiling.sign_in.as_secs()),
+        ("ceiling.headless_max_s", config.ceiling.headless.as_secs()),
         ("limits.sessions", config.sessions as u64),
         ("limits.streams_per_user", config.streams_per_user as u64),
         (

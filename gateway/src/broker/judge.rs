@@ -102,7 +102,7 @@ impl Broker {
         let now = parts.clock.now();
         let ceiling = SignInCeiling {
             max_age: parts.lives.sign_in,
-            headless_max_age: parts.lives.sign_in,
+            headless_max_age: parts.lives.headless.unwrap_or_default(),
         };
         let evidence = &who.sign_in.evidence;
         let verified = evidence

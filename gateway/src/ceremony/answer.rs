@@ -8,16 +8,15 @@ use adit_proto::assertion::{self, CredentialKey, RelyingParty};
 use adit_proto::key::Fingerprint;
 use adit_proto::label::{Hash, sha256};
 use adit_proto::roster::Roster;
-use adit_proto::sign_in::{Evidence, SignInRequest};
 use adit_proto::software_authenticator::SOFTWARE_AAGUID;
-use adit_proto::wire::identity::{Assertion, SignInEvidence};
+use adit_proto::wire::identity::Assertion;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::record::{Detail, Next, Outcome, Page, StoredPasskey, Subject};
-use super::relying_party::Ceremonial;
+use super::relying_party::{Ceremonial, Registration};
 use super::{Callback, Ceremonies, CeremonyError, CeremonyId, POLL};
 use crate::store::StoreError;
 use crate::store::ceremonies::Ceremony;
@@ -98,17 +97,7 @@ impl Ceremonies {
         match &detail.subject {
             Subject::Register | Subject::Further => {
                 let sent = library.registered(&detail.state, answer)?;
-                self.judge_registration(
-                    &sent.attestation_object,
-                    &sent.client_data_json,
-                    detail,
-                    &party,
-                )?;
-                let outcome = Outcome::Registered {
-                    attestation_object: sent.attestation_object,
-                    client_data_json: sent.client_data_json,
-                };
-                Ok((outcome, follows))
+                Ok((self.judge_registration(sent, detail, &party)?, follows))
             }
             Subject::Touch { passkeys } => {
                 let sent = library.asserted(&detail.state, answer)?;
@@ -127,11 +116,7 @@ impl Ceremonies {
                 ..
             } => {
                 let sent = library.asserted(&detail.state, answer)?;
-                let evidence = SignInEvidence {
-                    request: request.clone(),
-                    assertion: Some(sent.clone()),
-                };
-                self.judge_sign_in(&evidence.into(), roster.ok_or(CeremonyError::Gone)?)?;
+                self.judge_sign_in(request, &sent, roster)?;
                 let code = URL_SAFE_NO_PAD.encode(self.entropy.bytes::<32>());
                 let callback = Callback::at(*port).ok_or(CeremonyError::Record)?;
                 let state = state.parse().map_err(|_| CeremonyError::Record)?;
@@ -145,38 +130,37 @@ impl Ceremonies {
                     next,
                 ))
             }
+            Subject::TypedSignIn { request } => {
+                let sent = library.asserted(&detail.state, answer)?;
+                self.judge_sign_in(request, &sent, roster)?;
+                let assertion = sent.into();
+                Ok((Outcome::SignedInTyped { assertion }, Next::Done))
+            }
         }
     }
 
     /// As the client and every connector will judge it, and who made the passkey.
     fn judge_registration(
         &self,
-        attestation_object: &[u8],
-        client_data_json: &[u8],
+        sent: Registration,
         detail: &Detail,
         party: &RelyingParty,
-    ) -> Result<(), CeremonyError> {
+    ) -> Result<Outcome, CeremonyError> {
+        let Registration {
+            attestation_object,
+            client_data_json,
+        } = sent;
         let challenge = challenge(detail)?;
         let registered =
-            assertion::registered(attestation_object, client_data_json, party, &challenge)?;
+            assertion::registered(&attestation_object, &client_data_json, party, &challenge)?;
         let software = registered.aaguid() == &SOFTWARE_AAGUID;
         if software && !self.settings.software_authenticator {
             return Err(CeremonyError::SoftwareAuthenticator);
         }
-        Ok(())
-    }
-
-    fn judge_sign_in(&self, evidence: &Evidence, roster: &Roster) -> Result<(), CeremonyError> {
-        let stated =
-            SignInRequest::parse(&evidence.sent().request).map_err(|_| CeremonyError::Record)?;
-        let verified = self.verify(evidence, roster, &stated.device_key, self.now())?;
-        let software = roster
-            .passkey(verified.passkey_id())
-            .is_some_and(|passkey| passkey.aaguid == SOFTWARE_AAGUID);
-        if software && !self.settings.software_authenticator {
-            return Err(CeremonyError::SoftwareAuthenticator);
-        }
-        Ok(())
+        Ok(Outcome::Registered {
+            attestation_object,
+            client_data_json,
+        })
     }
 
     /// Where the tab of a ceremony goes now.
@@ -250,7 +234,9 @@ impl Ceremonies {
                 client_data_json,
             }),
             Outcome::Refused { reason } => Err(refused(&reason)),
-            Outcome::SignedIn { .. } | Outcome::Touched { .. } => Err(CeremonyError::Record),
+            Outcome::SignedIn { .. } | Outcome::SignedInTyped { .. } | Outcome::Touched { .. } => {
+                Err(CeremonyError::Record)
+            }
         }
     }
 
@@ -301,7 +287,11 @@ impl Ceremonies {
     }
 
     /// Waits for the outcome of a ceremony that was begun: if it is gone, nobody answered while it lived.
-    async fn outcome(&self, id: CeremonyId, deadline: Instant) -> Result<Outcome, CeremonyError> {
+    pub(super) async fn outcome(
+        &self,
+        id: CeremonyId,
+        deadline: Instant,
+    ) -> Result<Outcome, CeremonyError> {
         let mut settled = self.settled.subscribe();
         loop {
             settled.borrow_and_update();

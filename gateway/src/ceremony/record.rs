@@ -16,6 +16,8 @@ pub enum Kind {
     Further,
     /// A passkey authorises a device key for a time.
     SignIn,
+    /// The same, for a device on another machine: its code is typed.
+    TypedSignIn,
     /// A passkey approves a statement of the roster.
     Touch,
 }
@@ -26,7 +28,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Register | Self::Further => "register",
-            Self::SignIn => "sign-in",
+            Self::SignIn | Self::TypedSignIn => "sign-in",
             Self::Touch => "touch",
         }
     }
@@ -63,6 +65,12 @@ pub(super) enum Subject {
         /// The agent's own, shown to its port again.
         state: String,
     },
+    /// A sign-in that returns nowhere: the device asks what came of it.
+    TypedSignIn {
+        /// As above.
+        #[serde(with = "bytes")]
+        request: Vec<u8>,
+    },
     Touch {
         passkeys: Vec<StoredPasskey>,
     },
@@ -74,6 +82,7 @@ impl Subject {
             Self::Register => Kind::Register,
             Self::Further => Kind::Further,
             Self::SignIn { .. } => Kind::SignIn,
+            Self::TypedSignIn { .. } => Kind::TypedSignIn,
             Self::Touch { .. } => Kind::Touch,
         }
     }
@@ -129,6 +138,10 @@ pub(super) enum Outcome {
         /// SHA-256 of the one-time code that went to the loopback port.
         #[serde(with = "bytes")]
         code_hash: Vec<u8>,
+    },
+    /// Nothing went anywhere: the code was typed, and the PKCE verifier is with the device.
+    SignedInTyped {
+        assertion: StoredAssertion,
     },
     Touched {
         assertion: StoredAssertion,

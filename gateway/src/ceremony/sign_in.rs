@@ -12,9 +12,10 @@ use adit_proto::key::PublicKey;
 use adit_proto::label::{Hash, sha256};
 use adit_proto::roster::{Device, Roster};
 use adit_proto::sign_in::{self, Evidence, SignInCeiling, SignInRequest, VerifiedSignIn};
+use adit_proto::software_authenticator::SOFTWARE_AAGUID;
 use adit_proto::time::UnixMillis;
 use adit_proto::wire::identity::{Assertion, SignInEvidence};
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 use super::answer::{gone, read};
 use super::begin::{Ask, detail};
@@ -31,14 +32,26 @@ const VERIFIER: std::ops::RangeInclusive<usize> = 43..=128;
 pub struct SignInAsk {
     /// SHA-256 of the verifier.
     pub pkce_challenge: Hash,
-    /// Where the page returns to.
-    pub callback: Callback,
-    /// What the agent knows its callback by.
-    pub state: CallbackState,
-    /// A tab of this device that goes on to this sign-in.
-    pub tab: Option<CeremonyId>,
+    /// How the device learns of the answer.
+    pub returns: Returns,
     /// Where the gateway sees the device.
     pub source: IpAddr,
+}
+
+/// How the device learns of the answer.
+#[derive(Clone, Debug)]
+pub enum Returns {
+    /// The page returns to the agent on the same machine.
+    To {
+        /// Its port.
+        callback: Callback,
+        /// What the agent knows its callback by.
+        state: CallbackState,
+        /// A tab of this device that goes on to this sign-in.
+        tab: Option<CeremonyId>,
+    },
+    /// The browser is on another machine: the person types the code there, and the device asks.
+    Typed,
 }
 
 /// A sign-in that waits for a browser.
@@ -59,8 +72,8 @@ pub struct BegunSignIn {
 pub struct Finish {
     /// Which sign-in.
     pub id: SignInId,
-    /// The one-time code of the callback.
-    pub code: String,
+    /// The one-time code of the callback; none where the matching code was typed.
+    pub code: Option<String>,
     /// The PKCE verifier.
     pub verifier: String,
 }
@@ -70,7 +83,7 @@ impl Ceremonies {
     ///
     /// # Errors
     /// [`CeremonyError::NoPasskey`] if the owner has none that is active; [`CeremonyError::Gone`] if `tab` is not a
-    /// page of this device; [`CeremonyError::Webauthn`] and [`CeremonyError::Store`].
+    /// page of this device; [`CeremonyError::HeadlessOff`]; [`CeremonyError::Webauthn`] and [`CeremonyError::Store`].
     pub async fn begin_sign_in(
         &self,
         roster: &Roster,
@@ -82,6 +95,10 @@ impl Ceremonies {
         if passkeys.is_empty() {
             return Err(CeremonyError::NoPasskey);
         }
+        let life = match &ask.returns {
+            Returns::To { .. } => self.settings.sign_in,
+            Returns::Typed => self.settings.headless.ok_or(CeremonyError::HeadlessOff)?,
+        };
         let now = self.now();
         let request = SignInRequest {
             genesis: roster.genesis(),
@@ -91,9 +108,9 @@ impl Ceremonies {
             matching_code: self.matching_code(),
             source_address: ask.source,
             issued: now,
-            expires: now.after(self.settings.sign_in),
+            expires: now.after(life),
             nonce: self.entropy.bytes(),
-            headless: false,
+            headless: matches!(ask.returns, Returns::Typed),
         };
         let bytes = request.encode();
         let challenge = sign_in::challenge(&bytes);
@@ -108,12 +125,7 @@ impl Ceremonies {
             words: None,
             asked_ms: now.0,
         };
-        let subject = Subject::SignIn {
-            sign_in: id.to_string(),
-            request: bytes,
-            port: ask.callback.port(),
-            state: ask.state.to_string(),
-        };
+        let (subject, tab) = subject(ask.returns, id, bytes);
         let ceremony = self.new_id();
         let ask_row = Ask {
             id: ceremony,
@@ -123,7 +135,7 @@ impl Ceremonies {
             life: self.settings.ceremony,
         };
         let begun = self.begin(ask_row).await?;
-        if let Some(tab) = ask.tab {
+        if let Some(tab) = tab {
             self.lead_on(tab, device.key.fingerprint(), ceremony)
                 .await?;
         }
@@ -155,18 +167,22 @@ impl Ceremonies {
             .map_err(gone)?;
         let detail: Detail = read(&row.detail)?;
         let outcome: Outcome = read(&row.outcome.ok_or(CeremonyError::Gone)?)?;
-        let Subject::SignIn { request, .. } = detail.subject else {
+        let (Subject::SignIn { request, .. } | Subject::TypedSignIn { request }) = detail.subject
+        else {
             return Err(CeremonyError::Record);
         };
-        let Outcome::SignedIn {
-            assertion,
-            code_hash,
-        } = outcome
-        else {
-            return Err(CeremonyError::Gone);
+        let (assertion, code_hash) = match outcome {
+            Outcome::SignedIn {
+                assertion,
+                code_hash,
+            } => (assertion, Some(code_hash)),
+            Outcome::SignedInTyped { assertion } => (assertion, None),
+            Outcome::Registered { .. } | Outcome::Touched { .. } | Outcome::Refused { .. } => {
+                return Err(CeremonyError::Gone);
+            }
         };
         let stated = SignInRequest::parse(&request).map_err(|_| CeremonyError::Record)?;
-        check_code(finish, &code_hash, &stated.pkce_challenge)?;
+        check_code(finish, code_hash.as_deref(), &stated.pkce_challenge)?;
         let evidence: Evidence = SignInEvidence {
             request,
             assertion: Some(Assertion::from(assertion)),
@@ -197,6 +213,29 @@ impl Ceremonies {
         }
     }
 
+    /// Judges the answer to a sign-in as every connector will, and who made the passkey.
+    pub(super) fn judge_sign_in(
+        &self,
+        request: &[u8],
+        sent: &Assertion,
+        roster: Option<&Roster>,
+    ) -> Result<(), CeremonyError> {
+        let roster = roster.ok_or(CeremonyError::Gone)?;
+        let stated = SignInRequest::parse(request).map_err(|_| CeremonyError::Record)?;
+        let evidence = Evidence::from(SignInEvidence {
+            request: request.to_vec(),
+            assertion: Some(sent.clone()),
+        });
+        let verified = self.verify(&evidence, roster, &stated.device_key, self.now())?;
+        let software = roster
+            .passkey(verified.passkey_id())
+            .is_some_and(|passkey| passkey.aaguid == SOFTWARE_AAGUID);
+        if software && !self.settings.software_authenticator {
+            return Err(CeremonyError::SoftwareAuthenticator);
+        }
+        Ok(())
+    }
+
     /// Judges evidence as every connector will.
     pub(super) fn verify(
         &self,
@@ -207,11 +246,31 @@ impl Ceremonies {
     ) -> Result<VerifiedSignIn, CeremonyError> {
         let ceiling = SignInCeiling {
             max_age: self.settings.sign_in,
-            headless_max_age: self.settings.sign_in,
+            headless_max_age: self.settings.headless.unwrap_or_default(),
         };
         evidence
             .verify(roster, device, &ceiling, now)
             .map_err(|error| CeremonyError::Refused(error.reason()))
+    }
+}
+
+/// What is stored of a sign-in, and the tab that goes on to it.
+fn subject(returns: Returns, id: SignInId, request: Vec<u8>) -> (Subject, Option<CeremonyId>) {
+    match returns {
+        Returns::To {
+            callback,
+            state,
+            tab,
+        } => {
+            let subject = Subject::SignIn {
+                sign_in: id.to_string(),
+                request,
+                port: callback.port(),
+                state: state.to_string(),
+            };
+            (subject, tab)
+        }
+        Returns::Typed => (Subject::TypedSignIn { request }, None),
     }
 }
 
@@ -220,13 +279,17 @@ fn passkeys_of(roster: &Roster, device: &Device) -> Vec<KnownPasskey> {
     passkeys.map(KnownPasskey::from).collect()
 }
 
-fn check_code(finish: &Finish, code_hash: &[u8], pkce: &[u8]) -> Result<(), CeremonyError> {
+fn check_code(finish: &Finish, code_hash: Option<&[u8]>, pkce: &[u8]) -> Result<(), CeremonyError> {
     let verifier = finish.verifier.as_bytes();
     if !VERIFIER.contains(&verifier.len()) {
         return Err(CeremonyError::Code);
     }
-    let code = sha256(finish.code.as_bytes()).ct_eq(code_hash);
     let proof = sha256(verifier).ct_eq(pkce);
+    let code = match (&finish.code, code_hash) {
+        (Some(code), Some(hash)) => sha256(code.as_bytes()).ct_eq(hash),
+        (None, None) => Choice::from(1),
+        (Some(_), None) | (None, Some(_)) => Choice::from(0),
+    };
     let both = bool::from(code & proof);
     both.then_some(()).ok_or(CeremonyError::Code)
 }

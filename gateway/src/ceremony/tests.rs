@@ -4,6 +4,7 @@ pub(crate) mod browser;
 mod further;
 mod sign_ins;
 mod touches;
+mod typed;
 
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub(super) fn ceremonies(store: Store, software: bool) -> (Ceremonies, Clock) {
         origin: ORIGIN.to_owned(),
         ceremony: Duration::from_mins(5),
         sign_in: Duration::from_hours(12),
+        headless: Some(Duration::from_hours(1)),
         at_once: 32,
         software_authenticator: software,
     };

@@ -85,7 +85,9 @@ impl Ceremonies {
         match outcome {
             Outcome::Touched { assertion } => Ok(assertion.into()),
             Outcome::Refused { reason } => Err(super::answer::refused(&reason)),
-            Outcome::Registered { .. } | Outcome::SignedIn { .. } => Err(CeremonyError::Record),
+            Outcome::Registered { .. }
+            | Outcome::SignedIn { .. }
+            | Outcome::SignedInTyped { .. } => Err(CeremonyError::Record),
         }
     }
 }

@@ -105,6 +105,8 @@ pub(super) struct RawTls {
 )]
 pub(super) struct RawLives {
     pub(super) sign_in_s: u64,
+    /// 0 switches it off.
+    pub(super) headless_s: u64,
     pub(super) session_s: u64,
     pub(super) session_idle_s: u64,
     pub(super) lease_s: u64,
@@ -117,6 +119,7 @@ impl Default for RawLives {
     fn default() -> Self {
         Self {
             sign_in_s: 43_200,
+            headless_s: 3_600,
             session_s: 28_800,
             session_idle_s: 3_600,
             lease_s: 60,

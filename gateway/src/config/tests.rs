@@ -127,6 +127,10 @@ fn documented_defaults_are_those_of_the_program() {
     let (lives, limits) = (config.lives, config.limits);
     for (key, default) in [
         ("lives.sign_in_s", lives.sign_in.as_secs()),
+        (
+            "lives.headless_s",
+            lives.headless.unwrap_or_default().as_secs(),
+        ),
         ("lives.session_s", lives.session.as_secs()),
         ("lives.session_idle_s", lives.session_idle.as_secs()),
         ("lives.lease_s", lives.lease.as_secs()),

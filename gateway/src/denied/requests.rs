@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::scene::{Scene, Somebody};
 use crate::ceremony::tests::browser::{assertion_json, asserts, registers};
-use crate::ceremony::{CeremonyId, KnownPasskey, Next, RegisterAsk, SignInAsk, TouchAsk};
+use crate::ceremony::{CeremonyId, KnownPasskey, Next, RegisterAsk, Returns, SignInAsk, TouchAsk};
 use crate::roster_log::TurnId;
 
 const VERIFIER: &str = "0123456789-0123456789-0123456789-0123456789";
@@ -89,6 +89,7 @@ impl Scene {
                 request.path = named(&id);
                 request.body = Some(json!({"code": code, "verifier": VERIFIER}));
             }
+            "GET /v1/sign-ins/{id}" => request.path = named(&self.typed(owner).await),
             "POST /v1/sessions" => request.body = Some(json!({"target": "cluster/prod"})),
             "GET /v1/sessions" => request.session = self.session(owner).await,
             "DELETE /v1/sessions/{id}" => {
@@ -228,9 +229,11 @@ impl Scene {
         let device = roster.device(owner.person.device_id).unwrap();
         let ask = SignInAsk {
             pkce_challenge: sha256(VERIFIER.as_bytes()),
-            callback: CALLBACK.parse().unwrap(),
-            state: STATE.parse().unwrap(),
-            tab: None,
+            returns: Returns::To {
+                callback: CALLBACK.parse().unwrap(),
+                state: STATE.parse().unwrap(),
+                tab: None,
+            },
             source: "192.0.2.1".parse().unwrap(),
         };
         let ceremonies = &self.rig.services.ceremonies;
@@ -240,6 +243,27 @@ impl Scene {
             .unwrap();
         let ceremony = begun.url.rsplit('/').next().unwrap().parse().unwrap();
         (begun.id, ceremony)
+    }
+
+    /// A sign-in of somebody on a machine without a browser, answered on another one.
+    async fn typed(&self, owner: &Somebody) -> SignInId {
+        let roster = self.roster();
+        let device = roster.device(owner.person.device_id).unwrap();
+        let ask = SignInAsk {
+            pkce_challenge: sha256(VERIFIER.as_bytes()),
+            returns: Returns::Typed,
+            source: "192.0.2.1".parse().unwrap(),
+        };
+        let ceremonies = &self.rig.services.ceremonies;
+        let begun = ceremonies
+            .begin_sign_in(&roster, device, ask)
+            .await
+            .unwrap();
+        let ceremony = begun.url.rsplit('/').next().unwrap().parse().unwrap();
+        let code = Some(begun.matching_code.as_str());
+        ceremonies.options(ceremony, code).await.unwrap();
+        self.answer(owner, ceremony).await;
+        begun.id
     }
 
     /// Begins the registration of a passkey, as an enrolment does.

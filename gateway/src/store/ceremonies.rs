@@ -114,6 +114,27 @@ impl Store {
         row.try_into()
     }
 
+    /// A ceremony of `device` in whichever state by its handle, until it expires.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`]; as every call of the store.
+    pub async fn ceremony_of(
+        &self,
+        handle: &str,
+        device: &Hash,
+        now: UnixMillis,
+    ) -> Result<Ceremony, StoreError> {
+        const SQL: &str = concat!(
+            "SELECT ",
+            columns!(),
+            " FROM ceremonies WHERE handle = $1 AND device = $2 AND expires_ms > $3"
+        );
+        let row: CeremonyRow = reading!(self, pool => sqlx::query_as(SQL)
+            .bind(handle).bind(&device[..]).bind(millis(now)).fetch_one(pool).await)
+        .map_err(StoreError::of("ceremony"))?;
+        row.try_into()
+    }
+
     /// Uses a ceremony up: exactly one call for each succeeds.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{Site, page as pages};
@@ -26,6 +26,13 @@ struct Options {
     source_address: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     words: Option<String>,
+}
+
+/// What the browser's call is asked for with.
+#[derive(Default, Deserialize)]
+struct Asked {
+    /// The code of the terminal, where it is typed.
+    code: Option<String>,
 }
 
 /// Where the tab goes.
@@ -73,11 +80,20 @@ pub(super) async fn page(State(site): State<Site>, Path(id): Path<String>) -> Re
     }
 }
 
-pub(super) async fn options(State(site): State<Site>, Path(id): Path<String>) -> Response {
+pub(super) async fn options(
+    State(site): State<Site>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Response {
+    // What cannot be read is nothing that was typed.
+    let asked: Asked = serde_json::from_slice(&body).unwrap_or_default();
     let page = match read(&id) {
-        Ok(id) => site.ceremonies.page(id).await,
+        Ok(id) => site.ceremonies.options(id, asked.code.as_deref()).await,
         Err(error) => Err(error),
     };
+    if let Err(error @ CeremonyError::TypedCode) = &page {
+        note(&site, error).await;
+    }
     match page {
         Ok(page) => Json(Options {
             kind: page.kind.as_str(),

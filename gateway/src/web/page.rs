@@ -8,6 +8,7 @@ pub(super) const SCRIPT: &str = include_str!("../../assets/ceremony.js");
 pub(super) const STYLE: &str = include_str!("../../assets/ceremony.css");
 
 const CEREMONY: &str = include_str!("../../assets/ceremony.html");
+const TYPED: &str = include_str!("../../assets/typed.html");
 const LANDING: &str = include_str!("../../assets/landing.html");
 const MESSAGE: &str = include_str!("../../assets/message.html");
 
@@ -52,6 +53,17 @@ const SIGN_IN: Wording = Wording {
     action: "Sign in with your passkey",
 };
 
+const TYPED_SIGN_IN: Wording = Wording {
+    title: "Sign in a machine without a browser",
+    lead: "A device of yours, on another machine, asks you to sign in. Your passkey lets it act for you for a short time.",
+    code_label: "Type the code that its terminal shows",
+    code_hint: "This page does not know it, and one wrong code ends it.",
+    owner_label: "Owner",
+    warning: "Go on only if you ran adit login there yourself, just now, and read the code on its screen. \
+        Nobody else has a reason to give you a code or this address: if somebody did, close the page.",
+    action: "Sign in with your passkey",
+};
+
 const TOUCH: Wording = Wording {
     title: "Approve a change",
     lead: "A command on a device of yours wants to change who has access to what. Your terminal shows the change in full.",
@@ -68,11 +80,16 @@ pub(super) fn ceremony(host: &str, id: CeremonyId, page: &Page) -> String {
         Kind::Register => REGISTER,
         Kind::Further => FURTHER,
         Kind::SignIn => SIGN_IN,
+        Kind::TypedSignIn => TYPED_SIGN_IN,
         Kind::Touch => TOUCH,
     };
     let (id, asked) = (id.to_string(), page.shown.asked_ms.to_string());
+    let template = match page.kind {
+        Kind::TypedSignIn => TYPED,
+        Kind::Register | Kind::Further | Kind::SignIn | Kind::Touch => CEREMONY,
+    };
     fill(
-        CEREMONY,
+        template,
         &[
             ("title", words.title),
             ("lead", words.lead),
@@ -181,7 +198,13 @@ mod tests {
 
     #[test]
     fn every_place_of_every_template_is_filled() {
-        for kind in [Kind::Register, Kind::Further, Kind::SignIn, Kind::Touch] {
+        for kind in [
+            Kind::Register,
+            Kind::Further,
+            Kind::SignIn,
+            Kind::TypedSignIn,
+            Kind::Touch,
+        ] {
             let mut page = shown("laptop");
             page.kind = kind;
             page.shown.owner = "ann".into();
@@ -193,14 +216,13 @@ mod tests {
 
     #[test]
     fn no_page_has_inline_script_style_or_a_field() {
-        for template in [CEREMONY, LANDING, MESSAGE] {
+        for template in [CEREMONY, TYPED, LANDING, MESSAGE] {
             for bad in [
                 "<style",
                 "style=",
                 "onclick",
                 "onload",
                 "<script>",
-                "<input",
                 "<textarea",
                 "<form",
                 "://",
@@ -208,5 +230,22 @@ mod tests {
                 assert!(!template.contains(bad), "{bad}");
             }
         }
+        for template in [CEREMONY, LANDING, MESSAGE] {
+            assert!(!template.contains("<input"));
+        }
+    }
+
+    #[test]
+    fn j3_the_one_field_is_too_short_for_an_invitation() {
+        assert_eq!(TYPED.matches("<input").count(), 1);
+        assert!(TYPED.contains("maxlength=\"9\""));
+    }
+
+    #[test]
+    fn a_page_whose_code_is_typed_does_not_show_it() {
+        let mut page = shown("laptop");
+        page.kind = Kind::TypedSignIn;
+        let text = ceremony("h", CeremonyId::new([1; 16]), &page);
+        assert!(!text.contains(&page.shown.matching_code), "{text}");
     }
 }

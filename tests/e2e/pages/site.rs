@@ -75,6 +75,7 @@ impl Site {
             origin: origin.clone(),
             ceremony: Duration::from_mins(5),
             sign_in: Duration::from_hours(12),
+            headless: None,
             at_once: 32,
             software_authenticator: false,
         };

@@ -64,6 +64,19 @@ impl Browser {
         self.with(async move |driver| driver.find(By::Css(selector)).await?.text().await)
     }
 
+    /// Puts text into the field of a page that wants the terminal's code.
+    ///
+    /// # Errors
+    /// When there is no such field within `bound`.
+    pub fn type_code(&self, code: &str, bound: Duration) -> Result<()> {
+        wait::until("a field for a code", bound, || {
+            let there = self.script("return document.getElementById('typed') !== null")?;
+            Ok((there == Value::Bool(true)).then_some(()))
+        })?;
+        let code = code.to_owned();
+        self.with(async move |driver| driver.find(By::Id("typed")).await?.send_keys(code).await)
+    }
+
     /// Runs a script in the page and returns what it returns.
     ///
     /// # Errors
@@ -143,7 +156,7 @@ impl Browser {
     /// Reads the page of ceremony `id`, and presses its button as a person does: by the pointer.
     fn press_now(&self, id: &str) -> Result<Seen> {
         let shown = self.script(
-            "const text = (id) => document.getElementById(id).textContent;
+            "const text = (id) => (document.getElementById(id) || { textContent: '' }).textContent;
              return {
                id: document.body.dataset.ceremony, kind: document.body.dataset.kind,
                code: text('code'), device: text('device'), owner: text('owner'), source: text('source'),

@@ -318,6 +318,39 @@ fn revoked_users_devices_passkeys_and_clusters_are_refused() {
 }
 
 #[test]
+fn c7_a_headless_sign_in_ends_by_the_connectors_own_limit_whatever_it_states() {
+    let world = World::new();
+    let now = world.clock.wall();
+    let mut request = world.anna.sign_in_request(world.log.genesis(), now);
+    request.headless = true;
+    let offer = |world: &World, request: &adit_proto::sign_in::SignInRequest| Offer {
+        evidence: Some(
+            world
+                .anna
+                .sign_in(world.log.roster.relying_party(), request),
+        ),
+        expires_ms: now.after(Duration::from_hours(8)).0,
+        ..world.annas_offer()
+    };
+    let mut stated = offer(&world, &request);
+    let hour = now.after(Duration::from_hours(1));
+    let verified = verify(&world, stated.clone()).unwrap();
+    assert_eq!(verified.sign_in.expires(), hour);
+    // Without the mark it would live for twelve hours: who takes it away has no signature.
+    let mut unmarked = stated.clone();
+    request.headless = false;
+    if let Some(evidence) = &mut unmarked.evidence {
+        evidence.request = request.encode();
+    }
+    let refusal = verify(&world, unmarked).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::EvidenceInvalid);
+    world.advance(Duration::from_hours(1));
+    facts_of(&mut stated).decided_ms = hour.0;
+    let refusal = verify(&world, stated).unwrap_err();
+    assert_eq!(refusal.reason(), Reason::SignInExpired);
+}
+
+#[test]
 fn h15_a_sign_in_by_a_further_passkey_holds_until_that_one_is_removed() {
     let mut world = World::new();
     world.log.set_self_service(world.anna.user, true);

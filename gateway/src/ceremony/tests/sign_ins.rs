@@ -23,9 +23,11 @@ const VERIFIER: &str = "0123456789-0123456789-0123456789-0123456789";
 fn ask() -> SignInAsk {
     SignInAsk {
         pkce_challenge: sha256(VERIFIER.as_bytes()),
-        callback: "http://127.0.0.1:4711/callback".parse().unwrap(),
-        state: "0123456789abcdef".parse().unwrap(),
-        tab: None,
+        returns: Returns::To {
+            callback: "http://127.0.0.1:4711/callback".parse().unwrap(),
+            state: "0123456789abcdef".parse().unwrap(),
+            tab: None,
+        },
         source: "192.0.2.1".parse().unwrap(),
     }
 }
@@ -64,7 +66,7 @@ async fn code_of(ceremonies: &Ceremonies, roster: &Roster, ann: &Person) -> Fini
     assert_eq!(state, "0123456789abcdef");
     Finish {
         id: begun.id,
-        code: code.to_owned(),
+        code: Some(code.to_owned()),
         verifier: VERIFIER.to_owned(),
     }
 }
@@ -96,11 +98,12 @@ async fn code(store: Store) {
     let (ceremonies, _) = ceremonies(store, true);
     let log = Log::new();
     let (ann, roster) = (log.admin, log.roster);
-    for wrong in ["code", "verifier", "short"] {
+    for wrong in ["code", "no code", "verifier", "short"] {
         let right = code_of(&ceremonies, &roster, &ann).await;
         let mut bad = right.clone();
         match wrong {
-            "code" => bad.code.push('x'),
+            "code" => bad.code = bad.code.map(|code| code + "x"),
+            "no code" => bad.code = None,
             "verifier" => bad.verifier.push('x'),
             _ => bad.verifier.truncate(42),
         }

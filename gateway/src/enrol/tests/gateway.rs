@@ -85,6 +85,7 @@ impl Gateway {
             origin: ORIGIN.into(),
             ceremony: Duration::from_mins(5),
             sign_in: Duration::from_hours(12),
+            headless: Some(Duration::from_hours(1)),
             at_once: 32,
             software_authenticator: true,
         };

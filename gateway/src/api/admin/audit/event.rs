@@ -36,7 +36,7 @@ pub(super) fn members(event: Option<Event>) -> (&'static str, Map<String, Value>
         Event::SignIn(it) => (
             "sign_in",
             json!({"actor": actor(it.actor), "sign_in_id": it.sign_in_id, "passkey_id": it.passkey_id,
-                "reason": it.reason}),
+                "reason": it.reason, "headless": it.headless}),
         ),
         Event::Enrolment(it) => (
             "enrolment",
