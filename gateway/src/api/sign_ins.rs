@@ -190,13 +190,14 @@ pub(super) async fn finish(
     Ok(Json(Finished { sign_in }))
 }
 
-/// Signs out on this device: the sessions end with the sign-in.
+/// Signs out on this device: every sign-in on it ends, and the sessions with them.
 #[utoipa::path(delete, path = "/v1/sign-ins/current",
     responses((status = 204), (status = 401, body = Refused)))]
 pub(super) async fn end(
     State(services): State<Services>,
     signed_in: SignedIn,
 ) -> Result<StatusCode, Refusal> {
-    services.broker.end_sign_in(signed_in.sign_in().id).await?;
+    let device = signed_in.enrolled().device().id;
+    services.broker.sign_out(device).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use adit_proto::Reason;
-use adit_proto::id::{SessionId, SignInId};
+use adit_proto::id::{DeviceId, SessionId};
 use adit_proto::wire::audit::{SessionOver, record::Event};
 use adit_proto::wire::control::frame::Message;
 use adit_proto::wire::control::{Pair as WirePair, SessionEnded};
@@ -42,18 +42,15 @@ impl Broker {
         true
     }
 
-    /// Ends a sign-in and all that rests on it.
+    /// Ends every sign-in on a device and all that rests on them.
     ///
     /// # Errors
-    /// [`StoreError::Missing`] if it has ended already; as every call of the store.
-    pub async fn end_sign_in(self: &Arc<Self>, id: SignInId) -> Result<(), StoreError> {
-        let stored = self
-            .parts
-            .store
-            .end_sign_in(id, self.parts.clock.now())
-            .await;
+    /// As every call of the store; the sessions have ended all the same.
+    pub async fn sign_out(self: &Arc<Self>, device: DeviceId) -> Result<(), StoreError> {
+        let now = self.parts.clock.now();
+        let stored = self.parts.store.end_sign_ins(device, now).await;
         let resting = self.table.lock().all();
-        for live in resting.iter().filter(|live| live.sign_in.id == id) {
+        for live in resting.iter().filter(|live| live.session.device == device) {
             self.end(live.session.id, Reason::SignInRequired, "signed out")
                 .await;
         }

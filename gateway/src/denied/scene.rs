@@ -165,11 +165,8 @@ impl Scene {
 
     /// Ends every sign-in of somebody.
     pub(super) async fn sign_out(&self, person: &Person) {
-        let (services, device) = (&self.rig.services, person.device_id);
-        let now = services.clock.now();
-        while let Some(held) = services.store.sign_in_of(device, now).await.unwrap() {
-            services.broker.end_sign_in(held.id).await.unwrap();
-        }
+        let broker = &self.rig.services.broker;
+        broker.sign_out(person.device_id).await.unwrap();
     }
 
     pub(super) fn goes_on(&self, span: Duration) {

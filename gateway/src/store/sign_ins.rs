@@ -80,17 +80,17 @@ impl Store {
         row.try_into()
     }
 
-    /// Ends a sign-in; one that has ended already is [`StoreError::Missing`].
+    /// Ends every sign-in on a device, those too that a newer one stands in front of.
     ///
     /// # Errors
-    /// As said, and as every call of the store.
-    pub async fn end_sign_in(&self, id: SignInId, now: UnixMillis) -> Result<(), StoreError> {
-        const SQL: &str = "UPDATE sign_ins SET ended_ms = $2 WHERE id = $1 AND ended_ms IS NULL";
-        let affected = writing!(self, pool => sqlx::query(SQL)
-            .bind(id.to_string()).bind(millis(now))
-            .execute(pool).await.map(|done| done.rows_affected()))
-        .map_err(StoreError::of("sign-in"))?;
-        one("sign-in", affected)
+    /// As every call of the store.
+    pub async fn end_sign_ins(&self, device: DeviceId, now: UnixMillis) -> Result<(), StoreError> {
+        const SQL: &str =
+            "UPDATE sign_ins SET ended_ms = $2 WHERE device_id = $1 AND ended_ms IS NULL";
+        writing!(self, pool => sqlx::query(SQL)
+            .bind(device.to_string()).bind(millis(now))
+            .execute(pool).await.map(drop))
+        .map_err(StoreError::of("sign-in"))
     }
 }
 

@@ -129,14 +129,16 @@ async fn a_suspension_ends_sessions_and_can_be_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn signing_out_ends_what_rests_on_the_sign_in() {
+async fn h15_signing_out_ends_every_sign_in_and_what_rests_on_them() {
     let mut scene = Scene::new().await;
-    let opened = scene.open("cluster/prod").await;
+    scene.open("cluster/prod").await;
+    // A second sign-in stands in front of the first.
+    scene.rig.sign_in(&scene.person).await;
     scene
         .rig
         .services
         .broker
-        .end_sign_in(opened.session.sign_in)
+        .sign_out(scene.person.device_id)
         .await
         .unwrap();
     ends_with(&mut scene, &[Reason::SignInRequired]).await;

@@ -56,14 +56,15 @@ async fn sign_in_lives(store: Store) {
     assert_eq!(found(later(2)).await.as_ref(), Some(&new));
     assert_eq!(found(later(50)).await.as_ref(), Some(&old));
     assert_eq!(found(later(100)).await, None);
-    store.end_sign_in(new.id, later(3)).await.unwrap();
-    assert!(matches!(
-        store.end_sign_in(new.id, later(3)).await,
-        Err(StoreError::Missing { .. })
-    ));
-    assert_eq!(found(later(4)).await.as_ref(), Some(&old));
-    assert!(store.live_sign_in(new.id, later(4)).await.is_err());
     assert_eq!(store.live_sign_in(old.id, later(4)).await.unwrap(), old);
+    let other = DeviceId::from_parts(NOW, [7; 10]);
+    store.end_sign_ins(other, later(3)).await.unwrap();
+    assert_eq!(found(later(4)).await.as_ref(), Some(&new));
+    store.end_sign_ins(old.device, later(3)).await.unwrap();
+    assert_eq!(found(later(4)).await, None, "the one behind it too");
+    for ended in [&old, &new] {
+        assert!(store.live_sign_in(ended.id, later(4)).await.is_err());
+    }
 }
 
 async fn session_ends(store: Store) {
