@@ -289,6 +289,7 @@ impl Seat {
             let (api, talk) = (self.api(), signing_in.talk.clone());
             let caller = caller.clone();
             let directory = self.directory.clone();
+            let sessions = self.sessions.clone();
             async move {
                 let wanted = Wanted {
                     origins: &origins,
@@ -296,7 +297,9 @@ impl Seat {
                     directory: &directory,
                     browser,
                 };
-                sign_in::sign_in(&api, &wanted, &talk).await
+                let signed_in = sign_in::sign_in(&api, &wanted, &talk).await?;
+                sessions.renewed().await;
+                Ok(signed_in)
             }
         };
         let mut landed = std::pin::pin!(signing_in.flights.join((), begin));

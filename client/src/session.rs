@@ -73,6 +73,17 @@ struct Told {
     expires_ms: u64,
 }
 
+#[derive(Deserialize)]
+struct Listed {
+    sessions: Vec<ListedSession>,
+}
+
+#[derive(Deserialize)]
+struct ListedSession {
+    id: String,
+    expires_ms: u64,
+}
+
 /// The sessions of this device.
 pub struct Sessions {
     api: Arc<dyn Api>,
@@ -130,6 +141,28 @@ impl Sessions {
         };
         let opened = self.flights.join(target.clone(), begin).await;
         opened.unwrap_or_else(|| Err(Failure::new("the session could not be opened")))
+    }
+
+    /// Learns until when the sessions go on after a new sign-in. Those that the gateway does not name stay as they were.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: a session that seems to end is opened anew when it is used.
+    pub async fn renewed(&self) {
+        let listed = ask(self.api.as_ref(), Method::GET, "/v1/sessions", None).await;
+        let listed: Listed = match listed {
+            Ok(listed) => listed,
+            Err(failure) => {
+                tracing::debug!(%failure, "The sessions could not be listed.");
+                return;
+            }
+        };
+        let mut held = self.held.lock();
+        for session in held.values_mut() {
+            let id = session.id.to_string();
+            if let Some(told) = listed.sessions.iter().find(|told| told.id == id) {
+                session.expires = UnixMillis(told.expires_ms);
+            }
+        }
     }
 
     /// Forgets a session that ended or does not work; the next use opens another.

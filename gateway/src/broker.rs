@@ -14,6 +14,7 @@ mod ending;
 mod judge;
 mod listing;
 mod open;
+mod renew;
 mod resume;
 mod table;
 #[cfg(test)]

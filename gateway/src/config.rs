@@ -272,7 +272,7 @@ fn lives(raw: &RawLives) -> Result<Lives, ConfigError> {
         }
         Err(ConfigError::Life { key, least, most })
     };
-    let sign_in = life("lives.sign_in_s", raw.sign_in_s, 60, 30 * DAY)?;
+    let sign_in = life("lives.sign_in_s", raw.sign_in_s, 10, 30 * DAY)?;
     let headless = match raw.headless_s {
         0 => None,
         // Never longer than one that a browser on the same machine makes.

@@ -26,6 +26,7 @@ mod node;
 mod pages;
 mod passkeys;
 mod quickstart;
+mod renewed;
 mod revoked;
 mod revoked_apart;
 mod signed_out;

@@ -155,7 +155,7 @@ pub(super) async fn wait(
     }
 }
 
-/// Finishes a sign-in with the code that came to the loopback port.
+/// Finishes a sign-in with the code that came to the loopback port. The device's running sessions go on with it.
 #[utoipa::path(post, path = "/v1/sign-ins/{id}/finish", params(("id" = String, Path)), request_body = FinishWith,
     responses((status = 200, body = Finished), (status = 400, body = Refused), (status = 403, body = Refused)))]
 pub(super) async fn finish(
@@ -186,6 +186,7 @@ pub(super) async fn finish(
     };
     services.audit.note(Event::SignIn(event)).await;
     let sign_in = finished.map_err(|error| Refusal::from(error).noted())?;
+    services.broker.renew(enrolled.caller(), &sign_in).await;
     let sign_in = SignInSeen::from(&sign_in);
     Ok(Json(Finished { sign_in }))
 }

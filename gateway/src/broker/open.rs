@@ -25,12 +25,12 @@ use crate::store::sign_ins::SignIn;
 
 /// What was decided, before anything is stored.
 #[derive(Debug)]
-struct Plan {
-    session: Session,
-    sign_in: Arc<SignIn>,
-    grounds: Grounds,
-    kube_groups: Vec<String>,
-    connector: Arc<Live>,
+pub(super) struct Plan {
+    pub(super) session: Session,
+    pub(super) sign_in: Arc<SignIn>,
+    pub(super) grounds: Grounds,
+    pub(super) kube_groups: Vec<String>,
+    pub(super) connector: Arc<Live>,
 }
 
 impl Broker {
@@ -86,13 +86,7 @@ impl Broker {
             .lock()
             .has_room(&parts.limits, sign_in.user, caller.device)?;
         let connector = self.connector_for(&grounds, target)?;
-        let kube_groups = match target {
-            Target::Cluster(_) => {
-                let serves = connector.serves();
-                grounds.kube_groups(serves.map_or(&[], |serves| &serves.ceiling_groups))?
-            }
-            Target::Service { .. } => Vec::new(),
-        };
+        let kube_groups = kube_groups(&grounds, &connector, target)?;
         let session = Session {
             id: SessionId::from_parts(now, parts.entropy.bytes()),
             sign_in: sign_in.id,
@@ -177,7 +171,7 @@ impl Broker {
     }
 
     /// Sends the offer and waits for the answer of that very connection.
-    async fn offer(&self, caller: &Caller, plan: &Plan) -> Result<RouteId, Denied> {
+    pub(super) async fn offer(&self, caller: &Caller, plan: &Plan) -> Result<RouteId, Denied> {
         let id = plan.session.id;
         let (answer, answered) = oneshot::channel();
         let to = plan.connector.id();
@@ -222,7 +216,9 @@ impl Broker {
             (None, Some(Answer::Refused(_)) | None) => false,
             (Some(_) | None, _) => true,
         };
-        if unanswered {
+        // One that goes on did so before its new sign-in was answered too late.
+        let goes_on = id.is_some_and(|id| self.is_at(id, from));
+        if unanswered && !goes_on {
             from.send(Message::SessionEnded(SessionEnded {
                 session_id: answer.session_id,
                 reason: Reason::SessionExpired.to_string(),
@@ -231,12 +227,33 @@ impl Broker {
         }
     }
 
+    fn is_at(&self, id: SessionId, connector: &Live) -> bool {
+        let table = self.table.lock();
+        let live = table.get(id);
+        live.is_some_and(|live| live.pair.connector == connector.route())
+    }
+
     pub(super) async fn forget(&self, id: SessionId, reason: Reason, now: UnixMillis) {
         if let Err(error) = self.parts.store.end_session(id, reason, now).await {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, session.id = %id, "the end of a session was not stored");
         }
         self.table.lock().settled(id);
+    }
+}
+
+/// The Kubernetes groups to offer, of those within the connector's ceiling.
+pub(super) fn kube_groups(
+    grounds: &Grounds,
+    connector: &Live,
+    target: &Target,
+) -> Result<Vec<String>, Judged> {
+    match target {
+        Target::Cluster(_) => {
+            let serves = connector.serves();
+            grounds.kube_groups(serves.map_or(&[], |serves| &serves.ceiling_groups))
+        }
+        Target::Service { .. } => Ok(Vec::new()),
     }
 }
 
@@ -294,7 +311,7 @@ fn refusal(actor: Actor, target: &Target, judged: &Judged) -> Event {
     })
 }
 
-fn permission(caller: &Caller, plan: &Plan) -> Event {
+pub(super) fn permission(caller: &Caller, plan: &Plan) -> Event {
     let (session, grounds) = (&plan.session, &plan.grounds);
     Event::SessionDecided(SessionDecided {
         actor: Some(actor(caller, &grounds.user.name, session.id.to_string())),

@@ -68,6 +68,14 @@ impl Table {
         }
     }
 
+    /// Lets a session that is here still rest on a new sign-in.
+    pub(super) fn renew(&mut self, session: Session, sign_in: Arc<SignIn>) {
+        if let Some(live) = self.by_id.get_mut(&session.id) {
+            live.session = session;
+            live.sign_in = sign_in;
+        }
+    }
+
     pub(super) fn get(&self, id: SessionId) -> Option<&LiveSession> {
         self.by_id.get(&id)
     }

@@ -2,6 +2,7 @@
 
 mod ending;
 mod opening;
+mod renewing;
 mod resuming;
 
 use adit_proto::id::SessionId;

@@ -68,6 +68,21 @@ impl Store {
         one("session", affected)
     }
 
+    /// Lets a session rest on another sign-in, until another time; one that has ended is [`StoreError::Missing`].
+    ///
+    /// # Errors
+    /// As said, and as every call of the store.
+    pub async fn renew_session(&self, renewed: &Session) -> Result<(), StoreError> {
+        const SQL: &str = "UPDATE sessions SET sign_in_id = $2, expires_ms = $3 \
+            WHERE id = $1 AND ended_ms IS NULL";
+        let affected = writing!(self, pool => sqlx::query(SQL)
+            .bind(renewed.id.to_string()).bind(renewed.sign_in.to_string())
+            .bind(millis(renewed.expires))
+            .execute(pool).await.map(|done| done.rows_affected()))
+        .map_err(StoreError::of("session"))?;
+        one("session", affected)
+    }
+
     /// Ends a session; one that has ended already is [`StoreError::Missing`].
     ///
     /// # Errors
