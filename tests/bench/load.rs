@@ -91,14 +91,22 @@ pub(crate) fn down(address: SocketAddr, span: Duration) -> Result<f64> {
 
 /// Sends one byte there and back `count` times on one stream; µs each.
 pub(crate) fn pings(address: SocketAddr, count: usize) -> Result<Vec<f64>> {
-    let mut stream = open(address, b'E')?;
+    pings_on(&mut [open(address, b'E')?], count)
+}
+
+/// Sends one byte there and back `count` times, on one stream after the other; µs each.
+pub(crate) fn pings_on(streams: &mut [TcpStream], count: usize) -> Result<Vec<f64>> {
     let mut byte = [1];
     let mut spans = Vec::with_capacity(count);
-    for _ in 0..count {
-        let begun = Instant::now();
-        stream.write_all(&byte)?;
-        stream.read_exact(&mut byte)?;
-        spans.push(begun.elapsed().as_secs_f64() * 1e6);
+    while spans.len() < count {
+        let left = count - spans.len();
+        for (number, stream) in streams.iter_mut().enumerate().take(left) {
+            let begun = Instant::now();
+            stream.write_all(&byte)?;
+            let came = stream.read_exact(&mut byte);
+            came.with_context(|| format!("a byte on stream {number}"))?;
+            spans.push(begun.elapsed().as_secs_f64() * 1e6);
+        }
     }
     Ok(spans)
 }

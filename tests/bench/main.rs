@@ -1,11 +1,21 @@
 //! `tests/bench/run [NAME…] [--json FILE]`: figures of Adit, each against a baseline of the same run.
 //!
-//! Groups: `bulk` (`bulk.up`, `bulk.down`, `cpu.gateway_per_gb`), `rtt` (`rtt.p50`, `rtt.p99`, `stream.open`),
-//! `streams` (`bulk.8streams`), `session` (`session.open`, `session.open_new_link`), `kube` (`kube.get_added.p50`,
-//! `kube.get_added.p99`), `rps` (`kube.get_rps`), `kubectl` (`plugin.p50`, `kubectl.40_parallel`) and `revoke`
-//! (`revoke.p99`). All parts are the release binaries, in network namespaces joined by a router; load
-//! generator and services are threads of this program.
+//! | group | figures |
+//! | --- | --- |
+//! | `bulk` | `bulk.up`, `bulk.down`, `cpu.gateway_per_gb` |
+//! | `streams` | `bulk.8streams` |
+//! | `rtt` | `rtt.p50`, `rtt.p99`, `stream.open` |
+//! | `crowd` | `crowd.rtt_p99`, `crowd.gateway_mb`, `crowd.connector_mb`, `crowd.agent_mb` |
+//! | `session` | `session.open`, `session.open_new_link` |
+//! | `kube` | `kube.get_added.p50`, `kube.get_added.p99` |
+//! | `rps` | `kube.get_rps` |
+//! | `kubectl` | `plugin.p50`, `kubectl.40_parallel` |
+//! | `revoke` | `revoke.p99` |
+//!
+//! All parts are the release binaries, in network namespaces joined by a router; load generator and services are
+//! threads of this program.
 
+mod bench_crowd;
 mod bench_kube;
 mod bench_kubectl;
 mod bench_link;
@@ -15,6 +25,7 @@ mod cpu;
 mod figure;
 mod http;
 mod load;
+mod memory;
 mod raw;
 mod relay;
 mod scene;
@@ -29,10 +40,11 @@ use scene::Scene;
 /// A group of figures that are measured together.
 type Group = (&'static str, fn(&Scene) -> Result<Vec<Figure>>);
 
-const GROUPS: [Group; 8] = [
+const GROUPS: [Group; 9] = [
     ("bulk", bench_link::bulk),
     ("streams", bench_link::streams),
     ("rtt", bench_link::rtt),
+    ("crowd", bench_crowd::crowd),
     ("session", bench_session::session),
     ("kube", bench_kube::get_added),
     ("rps", bench_kube::get_rps),

@@ -3,12 +3,15 @@
 use std::net::{SocketAddr, TcpListener};
 
 use adit_harness::cluster::Cluster;
+use adit_harness::netns::Network;
 use adit_harness::process::{Launch, Process};
-use adit_harness::stack::{BOUND, Engineer, Stack};
+use adit_harness::stack::{BOUND, Engineer, GatewayOptions, Stack};
 use anyhow::{Context, Result};
 
 use crate::{at, load};
 
+/// How many names the load service has besides `load`: `load-0` and so on, each a target of its own.
+pub(crate) const SERVICES: usize = 10;
 /// The load service, in the cluster's namespace.
 const SERVICE: u16 = 9000;
 /// UDP port of the raw quinn acceptor, in the cluster's namespace.
@@ -18,6 +21,9 @@ const RAW_FORWARD: u16 = 9002;
 const ADIT_FORWARD: u16 = 9003;
 /// TCP port of the plain relay, in the gateway's namespace.
 const PLAIN_RELAY: u16 = 9004;
+
+/// The admin invites more people in a minute than an admin does.
+const CEREMONIES: &str = "limits.ceremonies = 1000";
 
 const POLICY: &str = r#"
 @id("everybody-connects")
@@ -48,9 +54,7 @@ impl Scene {
     /// Starts everything.
     pub(crate) fn set() -> Result<Self> {
         let service = at("127.0.0.1", SERVICE)?;
-        let stack = Stack::with(POLICY, |connector| {
-            connector.with_service("load", &service.to_string())
-        })?;
+        let stack = deploy(&service.to_string())?;
         let cluster = stack.network.cluster();
         let bind = || TcpListener::bind(("0.0.0.0", SERVICE));
         load::serve(cluster.netns().enter(bind)??);
@@ -112,6 +116,20 @@ impl Scene {
     pub(crate) fn on_client<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         self.stack.network.client().netns().enter(work)?
     }
+}
+
+/// A gateway, an admin, and a connector that serves the load at `service`.
+fn deploy(service: &str) -> Result<Stack> {
+    let options = GatewayOptions {
+        extra: CEREMONIES.to_owned(),
+        ..GatewayOptions::default()
+    };
+    Stack::on(Network::new()?, &options, POLICY, |connector| {
+        let connector = connector.with_service("load", service)?;
+        (0..SERVICES).try_fold(connector, |connector, number| {
+            connector.with_service(&format!("load-{number}"), service)
+        })
+    })
 }
 
 fn ready(launch: &Launch, line: &str) -> Result<Process> {

@@ -147,6 +147,17 @@ impl Connector {
         process.finish(bound)
     }
 
+    /// Its process id.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn id(&self) -> Result<u32> {
+        self.process
+            .as_ref()
+            .map(Process::id)
+            .context("the connector does not run")
+    }
+
     /// Where its state and configuration lie.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -223,6 +223,19 @@ impl Engineer {
         Ok(kubectl)
     }
 
+    /// The process id of its agent.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn agent_id(&self) -> Result<u32> {
+        let status = self.json(&["agent", "status"])?;
+        status
+            .get("pid")
+            .and_then(Value::as_u64)
+            .and_then(|id| id.try_into().ok())
+            .with_context(|| format!("the agent's process id in {status}"))
+    }
+
     /// What its agent wrote to its log so far.
     #[must_use]
     pub fn agent_log(&self) -> String {
