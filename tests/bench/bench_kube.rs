@@ -1,20 +1,17 @@
-//! Small GETs through Adit, against the same ones sent to the API server directly.
+//! Requests through Adit, against the same ones sent to the API server directly.
 
-use std::fs;
-use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
-use adit_harness::cluster::{API_PORT, Cluster};
+use adit_harness::cluster::Cluster;
 use anyhow::{Context, Result};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::at;
+use crate::cpu;
+use crate::ends::Ends;
 use crate::figure::{Figure, median, percentile};
-use crate::http::Kept;
+use crate::http::{End, Kept};
 use crate::scene::Scene;
 
 const ROUNDS: usize = 7;
@@ -22,25 +19,25 @@ const GETS: usize = 400;
 const CONNECTIONS: usize = 64;
 const RPS_ROUNDS: usize = 5;
 const RPS_SPAN: Duration = Duration::from_secs(2);
-const PATH: &str = "/api/v1/namespaces/default";
-/// An account of the API server that may read what the engineer reads.
-const READER: &str = "{apiVersion: v1, kind: ServiceAccount, metadata: {name: bench, namespace: default}}\n---\n\
-    {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: bench}, \
-    roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}, \
-    subjects: [{kind: ServiceAccount, name: bench, namespace: default}]}";
+/// Small: one namespace.
+const SMALL: &str = "/api/v1/namespaces/default";
+/// Large: 20 MB of ConfigMaps, a page of text each.
+const LARGE: &str = "/api/v1/namespaces/bench-list/configmaps";
+const OBJECTS: usize = 400;
+const TEXT: usize = 50_000;
+/// How often the large list is read in a round.
+const LISTS: usize = 3;
 
-/// `kube.get_added.p50`, `kube.get_added.p99`.
+/// `kube.get_added.p50`, `kube.get_added.p99`, `kube.cpu_per_request`.
 pub(crate) fn get_added(scene: &Scene) -> Result<Vec<Figure>> {
-    let ends = Ends::find(scene)?;
-    let (mut through, mut direct) = (ends.through.connect(scene)?, ends.direct.connect(scene)?);
-    let (mut p50, mut p99) = (Vec::new(), Vec::new());
+    let (mut through, mut direct) = Ends::find(scene)?.connect(scene)?;
+    let connector = scene.stack.connector.id()?;
+    let (mut p50, mut p99, mut cost) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        let adit = (0..GETS)
-            .map(|_| through.get())
-            .collect::<Result<Vec<_>>>()?;
-        let plain = (0..GETS)
-            .map(|_| direct.get())
-            .collect::<Result<Vec<_>>>()?;
+        let before = cpu::seconds(connector)?;
+        let adit = gets(&mut through)?;
+        cost.push(cpu::ms_each(connector, before, GETS)?);
+        let plain = gets(&mut direct)?;
         for (rounds, percent) in [(&mut p50, 50), (&mut p99, 99)] {
             let one = |all: &[f64]| percentile(all.iter().copied(), percent);
             rounds.push((one(&adit), one(&plain)));
@@ -49,7 +46,12 @@ pub(crate) fn get_added(scene: &Scene) -> Result<Vec<Figure>> {
     Ok(vec![
         added("kube.get_added.p50", &p50),
         added("kube.get_added.p99", &p99),
+        Figure::plain("kube.cpu_per_request", "ms", median(cost), ROUNDS),
     ])
+}
+
+fn gets(connection: &mut Kept) -> Result<Vec<f64>> {
+    (0..GETS).map(|_| connection.get(SMALL)).collect()
 }
 
 /// `kube.get_rps`.
@@ -57,79 +59,79 @@ pub(crate) fn get_rps(scene: &Scene) -> Result<Vec<Figure>> {
     let ends = Ends::find(scene)?;
     let mut rounds = Vec::new();
     for _ in 0..RPS_ROUNDS {
-        rounds.push((ends.through.rate(scene)?, ends.direct.rate(scene)?));
+        rounds.push((rate(scene, &ends.through)?, rate(scene, &ends.direct)?));
     }
     Ok(vec![Figure::against("kube.get_rps", "1/s", &rounds)])
 }
 
-/// The API server, through Adit and directly.
-struct Ends {
-    through: End,
-    direct: End,
-}
-
-/// Where a GET is sent.
-struct End {
-    address: SocketAddr,
-    authority: Vec<u8>,
-    path: String,
-    token: String,
-}
-
-impl End {
-    fn connect(&self, scene: &Scene) -> Result<Kept> {
-        let Self {
-            address,
-            authority,
-            path,
-            token,
-        } = self;
-        scene.on_client(|| Kept::connect(*address, authority, path, token))
-    }
-
-    /// GETs a second on all connections together.
-    fn rate(&self, scene: &Scene) -> Result<f64> {
-        let connections = (0..CONNECTIONS).map(|_| self.connect(scene));
-        let connections: Vec<Kept> = connections.collect::<Result<_>>()?;
-        let begun = Instant::now();
-        let workers: Vec<_> = connections
-            .into_iter()
-            .map(|mut connection| {
-                thread::spawn(move || -> Result<u32> {
-                    let mut done = 0;
-                    while begun.elapsed() < RPS_SPAN {
-                        connection.get()?;
-                        done += 1;
-                    }
-                    Ok(done)
-                })
+/// GETs a second on all connections together.
+fn rate(scene: &Scene, end: &End) -> Result<f64> {
+    let connections = (0..CONNECTIONS).map(|_| scene.on_client(|| Kept::connect(end)));
+    let connections: Vec<Kept> = connections.collect::<Result<_>>()?;
+    let begun = Instant::now();
+    let workers: Vec<_> = connections
+        .into_iter()
+        .map(|mut connection| {
+            thread::spawn(move || -> Result<u32> {
+                let mut done = 0;
+                while begun.elapsed() < RPS_SPAN {
+                    connection.get(SMALL)?;
+                    done += 1;
+                }
+                Ok(done)
             })
-            .collect();
-        let mut done = 0;
-        for worker in workers {
-            done += worker.join().ok().context("a worker")??;
-        }
-        Ok(f64::from(done) / begun.elapsed().as_secs_f64())
+        })
+        .collect();
+    let mut done = 0;
+    for worker in workers {
+        done += worker.join().ok().context("a worker")??;
     }
+    Ok(f64::from(done) / begun.elapsed().as_secs_f64())
 }
 
-impl Ends {
-    fn find(scene: &Scene) -> Result<Self> {
-        let cluster = Cluster::shared()?;
-        let kubectl = cluster.kubectl()?;
-        kubectl.apply(READER)?;
-        let token = kubectl.ok(&["create", "token", "bench", "--namespace=default"])?;
-        let direct = End {
-            address: at("127.0.0.1", API_PORT)?,
-            authority: fs::read(cluster.authority())?,
-            path: PATH.to_owned(),
-            token: token.trim().to_owned(),
-        };
-        Ok(Self {
-            through: through_adit(scene)?,
-            direct,
-        })
+/// `kube.list_mb`.
+pub(crate) fn list(scene: &Scene) -> Result<Vec<Figure>> {
+    let kubectl = Cluster::shared()?.kubectl()?;
+    kubectl.ok(&["create", "namespace", "bench-list"])?;
+    let objects = json!({"apiVersion": "v1", "kind": "List", "items": objects()});
+    let create = kubectl.launch(&["create", "--namespace=bench-list", "-f", "-"]);
+    create.input(objects.to_string()).run()?.ok()?;
+
+    let (mut through, mut direct) = Ends::find(scene)?.connect(scene)?;
+    let mut rounds = Vec::new();
+    for _ in 0..ROUNDS {
+        rounds.push((
+            megabytes(&mut through, LARGE, LISTS)?,
+            megabytes(&mut direct, LARGE, LISTS)?,
+        ));
     }
+    kubectl.ok(&["delete", "namespace", "bench-list", "--wait=false"])?;
+    Ok(vec![Figure::against("kube.list_mb", "MB/s", &rounds)])
+}
+
+fn objects() -> Vec<Value> {
+    let text = "the quick brown fox jumps over the lazy dog ".repeat(TEXT / 44);
+    let object = |number: usize| {
+        json!({
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": format!("page-{number}")},
+            "data": {"text": text},
+        })
+    };
+    (0..OBJECTS).map(object).collect()
+}
+
+/// MB/s of the bodies of so many GETs, one after the other.
+pub(crate) fn megabytes(connection: &mut Kept, path: &str, count: usize) -> Result<f64> {
+    let begun = Instant::now();
+    let mut total = 0;
+    for _ in 0..count {
+        total += connection.fetch(path)?;
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a figure of three digits")]
+    let bytes = total as f64;
+    Ok(bytes / 1e6 / begun.elapsed().as_secs_f64())
 }
 
 /// The difference, beside what was measured directly.
@@ -137,36 +139,4 @@ fn added(name: &'static str, rounds: &[(f64, f64)]) -> Figure {
     let mut figure = Figure::against(name, "ms", rounds);
     figure.value = median(rounds.iter().map(|round| round.0 - round.1));
     figure
-}
-
-/// The agent's listener, with the token that the exec plugin gives.
-fn through_adit(scene: &Scene) -> Result<End> {
-    scene.engineer.kubectl("prod")?.ok(&["get", "namespaces"])?;
-    let text = |value: &Value, pointer: &str| {
-        let found = value.pointer(pointer).and_then(Value::as_str);
-        found
-            .map(ToOwned::to_owned)
-            .with_context(|| format!("{pointer} in {value}"))
-    };
-    let config = scene
-        .engineer
-        .kubectl("prod")?
-        .json(&["config", "view", "--raw", "--minify"])?;
-    let server = text(&config, "/clusters/0/cluster/server")?;
-    let authority = STANDARD.decode(text(
-        &config,
-        "/clusters/0/cluster/certificate-authority-data",
-    )?)?;
-    let credential = scene.engineer.ok(&["credential", "prod"])?;
-    let token = text(&serde_json::from_str(&credential)?, "/status/token")?;
-    let (address, prefix) = server
-        .strip_prefix("https://")
-        .and_then(|rest| rest.split_once('/'))
-        .context("the listener's address")?;
-    Ok(End {
-        address: address.parse()?,
-        authority,
-        path: format!("/{prefix}{PATH}"),
-        token,
-    })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::figure::{Figure, percentile};
+use crate::figure::{Figure, median, percentile};
 use crate::scene::Scene;
 use crate::{cpu, load};
 
@@ -16,14 +16,18 @@ const PINGS: usize = 3000;
 const OPENS: usize = 300;
 const STREAMS: usize = 8;
 
-/// `bulk.up`, `bulk.down`, `cpu.gateway_per_gb`.
+/// `bulk.up`, `bulk.down`, `cpu.gateway_per_gb`, `cpu.all_per_gb`.
 pub(crate) fn bulk(scene: &Scene) -> Result<Vec<Figure>> {
-    let (mut up, mut down, mut gateway) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut up, mut down, mut gateway, mut all) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let ids = (scene.stack.gateway.id()?, scene.relay.id());
+    let ends = (scene.engineer.agent_id()?, scene.stack.connector.id()?);
     for _ in 0..ROUNDS {
         let before = cpu::seconds(ids.0)?;
+        let of_ends = cpu::seconds(ends.0)? + cpu::seconds(ends.1)?;
         let adit = scene.on_client(|| load::up(scene.through_adit, SPAN))?;
         let through_gateway = (cpu::seconds(ids.0)? - before) / gigabytes(adit);
+        let of_ends = cpu::seconds(ends.0)? + cpu::seconds(ends.1)? - of_ends;
+        all.push(through_gateway + of_ends / gigabytes(adit));
         let raw = scene.on_client(|| load::up(scene.through_raw, SPAN))?;
         up.push((adit, raw));
 
@@ -40,6 +44,7 @@ pub(crate) fn bulk(scene: &Scene) -> Result<Vec<Figure>> {
         Figure::against("bulk.up", "MB/s", &up),
         Figure::against("bulk.down", "MB/s", &down),
         Figure::against("cpu.gateway_per_gb", "s/GB", &gateway),
+        Figure::plain("cpu.all_per_gb", "s/GB", median(all), ROUNDS),
     ])
 }
 

@@ -21,3 +21,10 @@ pub(crate) fn seconds(id: u32) -> Result<f64> {
     }
     Ok(total)
 }
+
+/// Milliseconds that process `id` has used since it had used `before` seconds, for each of `count`.
+pub(crate) fn ms_each(id: u32, before: f64, count: usize) -> Result<f64> {
+    #[expect(clippy::cast_precision_loss, reason = "a figure of three digits")]
+    let count = count as f64;
+    Ok((seconds(id)? - before) * 1e3 / count)
+}

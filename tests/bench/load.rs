@@ -124,7 +124,8 @@ pub(crate) fn opens(address: SocketAddr, count: usize) -> Result<Vec<f64>> {
         .collect()
 }
 
-fn rate(bytes: u64, span: Duration) -> f64 {
+/// MB/s.
+pub(crate) fn rate(bytes: u64, span: Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a figure of three digits")]
     let bytes = bytes as f64;
     bytes / 1e6 / span.as_secs_f64()

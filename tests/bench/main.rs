@@ -2,13 +2,16 @@
 //!
 //! | group | figures |
 //! | --- | --- |
-//! | `bulk` | `bulk.up`, `bulk.down`, `cpu.gateway_per_gb` |
+//! | `bulk` | `bulk.up`, `bulk.down`, `cpu.gateway_per_gb`, `cpu.all_per_gb` |
 //! | `streams` | `bulk.8streams` |
 //! | `rtt` | `rtt.p50`, `rtt.p99`, `stream.open` |
 //! | `crowd` | `crowd.rtt_p99`, `crowd.gateway_mb`, `crowd.connector_mb`, `crowd.agent_mb` |
 //! | `session` | `session.open`, `session.open_new_link` |
-//! | `kube` | `kube.get_added.p50`, `kube.get_added.p99` |
+//! | `kube` | `kube.get_added.p50`, `kube.get_added.p99`, `kube.cpu_per_request` |
 //! | `rps` | `kube.get_rps` |
+//! | `list` | `kube.list_mb` |
+//! | `watch` | `kube.watch_lag.p99` |
+//! | `pods` | `kube.logs_mb`, `kube.exec_mb`, `kube.portforward_mb`, `kube.cp_mb`, `kube.cpu_per_exec` |
 //! | `kubectl` | `plugin.p50`, `kubectl.40_parallel` |
 //! | `revoke` | `revoke.p99` |
 //!
@@ -19,9 +22,12 @@ mod bench_crowd;
 mod bench_kube;
 mod bench_kubectl;
 mod bench_link;
+mod bench_pods;
 mod bench_revoke;
 mod bench_session;
+mod bench_watch;
 mod cpu;
+mod ends;
 mod figure;
 mod http;
 mod load;
@@ -40,7 +46,7 @@ use scene::Scene;
 /// A group of figures that are measured together.
 type Group = (&'static str, fn(&Scene) -> Result<Vec<Figure>>);
 
-const GROUPS: [Group; 9] = [
+const GROUPS: [Group; 12] = [
     ("bulk", bench_link::bulk),
     ("streams", bench_link::streams),
     ("rtt", bench_link::rtt),
@@ -48,6 +54,9 @@ const GROUPS: [Group; 9] = [
     ("session", bench_session::session),
     ("kube", bench_kube::get_added),
     ("rps", bench_kube::get_rps),
+    ("list", bench_kube::list),
+    ("watch", bench_watch::lag),
+    ("pods", bench_pods::pods),
     ("kubectl", bench_kubectl::kubectl),
     ("revoke", bench_revoke::revoke),
 ];

@@ -28,8 +28,8 @@ const CEREMONIES: &str = "limits.ceremonies = 1000";
 const POLICY: &str = r#"
 @id("everybody-connects")
 permit (principal, action == Action::"connect", resource);
-@id("everybody-views")
-permit (principal, action == Action::"assume", resource == KubeGroup::"adit-view");
+@id("everybody-edits")
+permit (principal, action == Action::"assume", resource == KubeGroup::"adit-edit");
 "#;
 
 /// The deployment and its baselines, all running.
