@@ -2,6 +2,8 @@
 //!
 //! | group | figures |
 //! | --- | --- |
+//! | `policy` | `policy.decision` |
+//! | `roster` | `roster.verify` |
 //! | `bulk` | `bulk.up`, `bulk.down`, `cpu.gateway_per_gb`, `cpu.all_per_gb` |
 //! | `streams` | `bulk.8streams` |
 //! | `rtt` | `rtt.p50`, `rtt.p99`, `stream.open` |
@@ -16,14 +18,16 @@
 //! | `revoke` | `revoke.p99` |
 //!
 //! All parts are the release binaries, in network namespaces joined by a router; load generator and services are
-//! threads of this program.
+//! threads of this program. `policy` and `roster` call the connector's own code and need no deployment.
 
 mod bench_crowd;
 mod bench_kube;
 mod bench_kubectl;
 mod bench_link;
 mod bench_pods;
+mod bench_policy;
 mod bench_revoke;
+mod bench_roster;
 mod bench_session;
 mod bench_watch;
 mod cpu;
@@ -44,21 +48,33 @@ use figure::Figure;
 use scene::Scene;
 
 /// A group of figures that are measured together.
-type Group = (&'static str, fn(&Scene) -> Result<Vec<Figure>>);
+type Group = (&'static str, Measured);
 
-const GROUPS: [Group; 12] = [
-    ("bulk", bench_link::bulk),
-    ("streams", bench_link::streams),
-    ("rtt", bench_link::rtt),
-    ("crowd", bench_crowd::crowd),
-    ("session", bench_session::session),
-    ("kube", bench_kube::get_added),
-    ("rps", bench_kube::get_rps),
-    ("list", bench_kube::list),
-    ("watch", bench_watch::lag),
-    ("pods", bench_pods::pods),
-    ("kubectl", bench_kubectl::kubectl),
-    ("revoke", bench_revoke::revoke),
+/// Where a group is measured.
+enum Measured {
+    /// On a whole deployment, which all such groups share.
+    Deployed(fn(&Scene) -> Result<Vec<Figure>>),
+    /// In this program alone.
+    Alone(fn() -> Result<Vec<Figure>>),
+}
+
+use Measured::{Alone, Deployed};
+
+const GROUPS: [Group; 14] = [
+    ("policy", Alone(bench_policy::decision)),
+    ("roster", Alone(bench_roster::verify)),
+    ("bulk", Deployed(bench_link::bulk)),
+    ("streams", Deployed(bench_link::streams)),
+    ("rtt", Deployed(bench_link::rtt)),
+    ("crowd", Deployed(bench_crowd::crowd)),
+    ("session", Deployed(bench_session::session)),
+    ("kube", Deployed(bench_kube::get_added)),
+    ("rps", Deployed(bench_kube::get_rps)),
+    ("list", Deployed(bench_kube::list)),
+    ("watch", Deployed(bench_watch::lag)),
+    ("pods", Deployed(bench_pods::pods)),
+    ("kubectl", Deployed(bench_kubectl::kubectl)),
+    ("revoke", Deployed(bench_revoke::revoke)),
 ];
 
 fn main() -> Result<()> {
@@ -101,13 +117,17 @@ fn measure(words: &[&str]) -> Result<()> {
         let known: Vec<_> = GROUPS.iter().map(|group| group.0).collect();
         bail!("no group {unknown}; there are {}", known.join(", "));
     }
-    let scene = Scene::set()?;
-    let mut figures = Vec::new();
-    for (name, group) in GROUPS {
-        if !names.is_empty() && !names.contains(&name) {
-            continue;
-        }
-        match group(&scene) {
+    let wanted = |name: &str| names.is_empty() || names.contains(&name);
+    let (mut scene, mut figures) = (None, Vec::new());
+    for (name, group) in GROUPS.iter().filter(|group| wanted(group.0)) {
+        let measured = match group {
+            Alone(measure) => measure(),
+            Deployed(measure) => measure(match &scene {
+                Some(scene) => scene,
+                None => scene.insert(Scene::set()?),
+            }),
+        };
+        match measured {
             Ok(measured) => figures.extend(measured),
             Err(error) => eprintln!("{name}: not measured: {error:#}"),
         }
