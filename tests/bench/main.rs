@@ -15,6 +15,7 @@
 //! | `watch` | `kube.watch_lag.p99` |
 //! | `pods` | `kube.logs_mb`, `kube.exec_mb`, `kube.portforward_mb`, `kube.cp_mb`, `kube.cpu_per_exec` |
 //! | `kubectl` | `plugin.p50`, `kubectl.40_parallel` |
+//! | `memory` | `mem.gateway_control`, `mem.gateway_idle_session`, `mem.connector_link` |
 //! | `revoke` | `revoke.p99` |
 //!
 //! All parts are the release binaries, in network namespaces joined by a router; load generator and services are
@@ -24,6 +25,7 @@ mod bench_crowd;
 mod bench_kube;
 mod bench_kubectl;
 mod bench_link;
+mod bench_memory;
 mod bench_pods;
 mod bench_policy;
 mod bench_revoke;
@@ -33,6 +35,7 @@ mod bench_watch;
 mod cpu;
 mod ends;
 mod figure;
+mod fleet;
 mod http;
 mod load;
 mod memory;
@@ -60,7 +63,7 @@ enum Measured {
 
 use Measured::{Alone, Deployed};
 
-const GROUPS: [Group; 14] = [
+const GROUPS: [Group; 15] = [
     ("policy", Alone(bench_policy::decision)),
     ("roster", Alone(bench_roster::verify)),
     ("bulk", Deployed(bench_link::bulk)),
@@ -74,6 +77,7 @@ const GROUPS: [Group; 14] = [
     ("watch", Deployed(bench_watch::lag)),
     ("pods", Deployed(bench_pods::pods)),
     ("kubectl", Deployed(bench_kubectl::kubectl)),
+    ("memory", Deployed(bench_memory::memory)),
     ("revoke", Deployed(bench_revoke::revoke)),
 ];
 
