@@ -5,6 +5,7 @@
 //! | `policy` | `policy.decision` |
 //! | `roster` | `roster.verify` |
 //! | `bulk` | `bulk.up`, `bulk.down`, `cpu.gateway_per_gb`, `cpu.all_per_gb` |
+//! | `peers` | `bulk.vs_ssh_hub` |
 //! | `streams` | `bulk.8streams` |
 //! | `rtt` | `rtt.p50`, `rtt.p99`, `stream.open` |
 //! | `crowd` | `crowd.rtt_p99`, `crowd.gateway_mb`, `crowd.connector_mb`, `crowd.agent_mb` |
@@ -26,6 +27,7 @@ mod bench_kube;
 mod bench_kubectl;
 mod bench_link;
 mod bench_memory;
+mod bench_peers;
 mod bench_pods;
 mod bench_policy;
 mod bench_revoke;
@@ -63,10 +65,11 @@ enum Measured {
 
 use Measured::{Alone, Deployed};
 
-const GROUPS: [Group; 15] = [
+const GROUPS: [Group; 16] = [
     ("policy", Alone(bench_policy::decision)),
     ("roster", Alone(bench_roster::verify)),
     ("bulk", Deployed(bench_link::bulk)),
+    ("peers", Deployed(bench_peers::peers)),
     ("streams", Deployed(bench_link::streams)),
     ("rtt", Deployed(bench_link::rtt)),
     ("crowd", Deployed(bench_crowd::crowd)),

@@ -12,8 +12,8 @@ use crate::{at, load};
 
 /// How many names the load service has besides `load`: `load-0` and so on, each a target of its own.
 pub(crate) const SERVICES: usize = 10;
-/// The load service, in the cluster's namespace.
-const SERVICE: u16 = 9000;
+/// The load service's port, in the cluster's namespace.
+pub(crate) const SERVICE: u16 = 9000;
 /// UDP port of the raw quinn acceptor, in the cluster's namespace.
 const RAW_ACCEPT: u16 = 9001;
 /// TCP ports in the client's namespace.
