@@ -12,8 +12,8 @@ use adit_proto::roster::Subject;
 use adit_proto::testing::{Log, Person, TestCluster, TestKey};
 use adit_proto::wire::control::frame::Message;
 use adit_proto::wire::control::{
-    AuditStored, AuditUpload, Frame, Goodbye, Lease, Offer, OfferAnswer, Pair, PolicyText, Probe,
-    Register, Registered, RosterFetch, RosterStatements, RouteMoved, SessionEnded,
+    AuditStored, AuditUpload, Frame, Goodbye, Lease, Metrics, Offer, OfferAnswer, Pair, PolicyText,
+    Probe, Register, Registered, RosterFetch, RosterStatements, RouteMoved, SessionEnded,
 };
 use adit_proto::wire::roster::statement::Content;
 use adit_transport::tls::Alpn;
@@ -70,6 +70,7 @@ fn each() -> Vec<Message> {
         Message::OfferAnswer(OfferAnswer::default()),
         Message::AuditUpload(AuditUpload::default()),
         Message::RosterFetch(RosterFetch::default()),
+        Message::Metrics(Metrics::default()),
         Message::Registered(Registered::default()),
         Message::RosterStatements(RosterStatements::default()),
         Message::Lease(Lease::default()),

@@ -4,12 +4,16 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Result;
+use parking_lot::Mutex;
 
 use super::certificates::Certificates;
 use crate::kubectl::Kubectl;
 
 /// The namespace that the account lives in.
 const NAMESPACE: &str = "adit-system";
+
+/// One account is made at a time.
+static MAKING: Mutex<()> = Mutex::new(());
 
 /// Whom an account may impersonate.
 #[derive(Debug, Clone, Copy)]
@@ -40,7 +44,10 @@ pub(super) fn create(
     impersonation: &Impersonation<'_>,
 ) -> Result<Account> {
     let name = impersonation.account;
+    // All name the same namespace, and two that find it missing would both make it.
+    let alone = MAKING.lock();
     kubectl.apply(&manifest(impersonation))?;
+    drop(alone);
     let token = kubectl.ok(&[
         "create",
         "token",

@@ -31,8 +31,8 @@ pub(crate) async fn exec(pods: &Api<Pod>, words: &[&str]) -> Result<ExitCode> {
 
 /// Attaches to the program that runs in a pod, on a terminal.
 pub(crate) async fn attach(pods: &Api<Pod>, pod: &str) -> Result<ExitCode> {
-    eprint!("If you don't see a command prompt, try pressing enter.\r\n");
     let terminal = Raw::begin()?;
+    eprint!("If you don't see a command prompt, try pressing enter.\r\n");
     let attached = pods.attach(pod, &params(true, true)).await?;
     carry(attached, Some(terminal)).await
 }

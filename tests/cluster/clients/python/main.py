@@ -25,6 +25,7 @@ from kubernetes.stream import portforward, stream
 from kubernetes.stream.ws_client import ERROR_CHANNEL, RESIZE_CHANNEL, STDERR_CHANNEL, STDIN_CHANNEL, STDOUT_CHANNEL
 
 NAMESPACE = "default"
+PROMPT = "If you don't see a command prompt, try pressing enter.\r"
 
 
 def main(words):
@@ -34,8 +35,7 @@ def main(words):
         case ["exec", *options]:
             return execute(api, options)
         case ["attach", "-it", pod]:
-            print("If you don't see a command prompt, try pressing enter.\r", file=sys.stderr, flush=True)
-            return carry(api.connect_get_namespaced_pod_attach, pod, True, True)
+            return carry(api.connect_get_namespaced_pod_attach, pod, True, True, said=PROMPT)
         case ["logs", "-f", pod]:
             logs(api, pod)
         case ["port-forward", pod, port]:
@@ -75,7 +75,7 @@ def execute(api, options):
     return carry(api.connect_get_namespaced_pod_exec, pod, on_terminal or "-i" in options[:at], on_terminal, command=command)
 
 
-def carry(call, pod, with_input, on_terminal, **command):
+def carry(call, pod, with_input, on_terminal, said=None, **command):
     """Carries input and both outputs until the program has ended; returns its exit code."""
     opened = stream(
         call,
@@ -92,9 +92,12 @@ def carry(call, pod, with_input, on_terminal, **command):
     before = termios.tcgetattr(0) if on_terminal else None
     try:
         if on_terminal:
+            # Discards what was typed before: only now is there somebody to type for.
             tty.setraw(0)
             signal.signal(signal.SIGWINCH, lambda *_: resize(opened))
             resize(opened)
+        if said:
+            print(said, file=sys.stderr, flush=True)
         if with_input:
             threading.Thread(target=read_input, args=(opened,), daemon=True).start()
         while opened.is_open():
