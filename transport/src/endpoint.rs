@@ -24,8 +24,11 @@ const LINK_KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The window of one stream, in bytes: what a path of 1 Gbit/s and 60 ms holds. A reader that stops costs no more than
 /// this. quinn cannot let a stream's window grow, so it is whole from the start.
 const STREAM_WINDOW: u32 = 8 << 20;
-/// The window of a link, in bytes.
+/// The window of a link at its connector, in bytes: what one device may make it keep.
 const LINK_WINDOW: u32 = 32 << 20;
+/// The window of a link at its client, in bytes: thirty-two readers that stopped. It is the engineer's own memory, and
+/// only what nobody reads is kept.
+const LINK_WINDOW_OF_CLIENT: u32 = 256 << 20;
 /// What a sender keeps of unacknowledged data, in bytes, per link.
 const SEND_WINDOW: u64 = 8 << 20;
 /// Streams that a link may have at first. quinn makes a map entry for each at the handshake, so not more
@@ -99,7 +102,7 @@ pub fn link_client(
     tls: QuicClientConfig,
     first_id: Arc<dyn Fn() -> ConnectionId + Send + Sync>,
 ) -> ClientConfig {
-    let mut transport = link_transport();
+    let mut transport = link_transport(LINK_WINDOW_OF_CLIENT);
     transport.keep_alive_interval(Some(LINK_KEEP_ALIVE));
     client(tls, transport, first_id)
 }
@@ -107,7 +110,7 @@ pub fn link_client(
 /// Makes the configuration for accepting links.
 #[must_use]
 pub fn link_server(tls: QuicServerConfig) -> ServerConfig {
-    server(tls, link_transport())
+    server(tls, link_transport(LINK_WINDOW))
 }
 
 /// Makes an endpoint over `socket`. Must be called inside a tokio runtime.
@@ -162,11 +165,11 @@ fn control_transport(idle_ms: u32) -> TransportConfig {
     transport
 }
 
-fn link_transport() -> TransportConfig {
+fn link_transport(window: u32) -> TransportConfig {
     let mut transport = transport(LINK_IDLE_MS, LINK_STREAMS_START);
     transport
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
-        .receive_window(VarInt::from_u32(LINK_WINDOW))
+        .receive_window(VarInt::from_u32(window))
         .send_window(SEND_WINDOW);
     transport
 }

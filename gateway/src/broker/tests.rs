@@ -28,8 +28,10 @@ impl Scene {
         let person = log.add_person("ada", &["dev"]);
         let rig = Rig::start(log).await;
         rig.sign_in(&person).await;
-        let connector = Connector::register(&rig, &cluster).await;
-        let agent = Agent::register(&rig, &person).await;
+        let mut connector = Connector::register(&rig, &cluster).await;
+        connector.party.up_to_date().await;
+        let mut agent = Agent::register(&rig, &person).await;
+        agent.party.up_to_date().await;
         Self {
             rig,
             person,

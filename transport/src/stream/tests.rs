@@ -1,8 +1,11 @@
+use std::time::Duration;
+
 use quinn::{ReadError, ReadToEndError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::timeout;
 
 use super::*;
-use crate::testing::{Attempt, connected};
+use crate::testing::{Attempt, connected, linked};
 
 const CODE: u32 = 7;
 
@@ -147,4 +150,31 @@ async fn a_stopped_stream_is_told_and_reads_fail_when_the_other_end_resets() {
     stream.stopped().await;
     send.reset(4u32.into()).unwrap();
     assert!(stream.read_u8().await.is_err());
+}
+
+#[tokio::test]
+async fn readers_that_stop_do_not_hold_up_the_others_of_their_link() {
+    const STOPPED: usize = 6;
+    const WINDOW: usize = 8 << 20;
+    let link = linked().await;
+    let (near, far) = (link.client.as_ref().unwrap(), link.server.as_ref().unwrap());
+    let mut unread = Vec::new();
+    let mut answered = async |answer: &[u8]| {
+        let mut asking = open(near, CODE).await.unwrap();
+        asking.write_all(b"?").await.unwrap();
+        let (mut send, recv) = far.accept_bi().await.unwrap();
+        send.write_all(answer).await.unwrap();
+        unread.push((send, recv));
+        asking
+    };
+    let crowd = async {
+        let mut stopped = Vec::new();
+        for _ in 0..STOPPED {
+            stopped.push(answered(&vec![0; WINDOW]).await);
+        }
+        let mut reader = answered(b"!").await;
+        (reader.read_u8().await.unwrap(), stopped)
+    };
+    let (answer, _stopped) = timeout(Duration::from_mins(1), crowd).await.unwrap();
+    assert_eq!(answer, b'!');
 }
