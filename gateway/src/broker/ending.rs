@@ -18,6 +18,9 @@ use crate::store::StoreError;
 
 impl Broker {
     /// Ends a session and tells both ends. `false` if it is not live.
+    ///
+    /// # Cancel safety
+    /// An end that was told is stored.
     pub async fn end(self: &Arc<Self>, id: SessionId, reason: Reason, detail: &str) -> bool {
         let Some((live, shared)) = self.table.lock().remove(id, reason) else {
             return false;
@@ -37,8 +40,13 @@ impl Broker {
         } else {
             self.withdraw(live.pair);
         }
-        self.forget(id, reason, self.parts.clock.now()).await;
-        self.note_end(id, reason).await;
+        let broker = Arc::clone(self);
+        let stored = self.parts.tasks.spawn(async move {
+            broker.forget(id, reason, broker.parts.clock.now()).await;
+            broker.note_end(id, reason).await;
+        });
+        // Whoever ends it may go away meanwhile.
+        let _ = stored.await;
         true
     }
 

@@ -9,6 +9,7 @@ use adit_proto::Reason;
 use adit_proto::roster::Subject;
 use adit_proto::wire::control::SessionEnded;
 use adit_proto::wire::control::frame::Message;
+use futures_util::FutureExt;
 
 use super::Scene;
 use crate::store::suspensions;
@@ -172,6 +173,17 @@ async fn an_end_that_a_connector_reports_reaches_the_device() {
         .await;
     let told = scene.agent.party.session_ended().await;
     assert_eq!(told, (ended.session_id, ended.reason));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_whose_caller_goes_away_is_stored() {
+    let mut scene = Scene::new().await;
+    let opened = scene.open("cluster/prod").await;
+    let broker = scene.rig.services.broker.clone();
+    let ending = broker.end(opened.session.id, Reason::SessionRevoked, "by the test");
+    // Begun, and dropped.
+    let _ = ending.now_or_never();
+    ends_with(&mut scene, &[Reason::SessionRevoked]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
