@@ -191,6 +191,7 @@ mod tests {
         let mut read = async || {
             let request = http::Request::get("/metrics").header("host", "metrics");
             let request = request.body(Empty::<bytes::Bytes>::new()).unwrap();
+            sender.ready().await.unwrap();
             let response = sender.send_request(request).await.unwrap();
             let body = response.into_body().collect().await.unwrap().to_bytes();
             String::from_utf8(body.to_vec()).unwrap()

@@ -19,6 +19,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderName, StatusCode, header};
 use axum::middleware;
 use axum::response::{Html, IntoResponse, Response};
+use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
 
 pub use declared::{Declared, Page};
@@ -89,7 +90,9 @@ pub fn router(site: Site) -> Router {
             guard::same_site,
         ));
     open.merge(pages)
-        .layer(DefaultBodyLimit::max(BODY_MAX))
+        // Refuses what says that it is too long before it is read, and cuts off what does not say so.
+        .layer(DefaultBodyLimit::disable())
+        .layer(RequestBodyLimitLayer::new(BODY_MAX))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             REQUEST_TIME,

@@ -192,3 +192,6 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
