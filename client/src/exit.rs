@@ -125,6 +125,15 @@ impl Failure {
         self
     }
 
+    /// Whether a sign-in helps: there is none that counts.
+    #[must_use]
+    pub fn wants_sign_in(&self) -> bool {
+        matches!(
+            self.reason(),
+            Some(Reason::SignInRequired | Reason::SignInExpired)
+        )
+    }
+
     /// What to do about it, unless the message ends with that already.
     #[must_use]
     pub fn further_repair(&self) -> Option<&str> {

@@ -89,6 +89,8 @@ pub struct TlsFiles {
 pub struct Lives {
     /// A sign-in, at most.
     pub sign_in: Duration,
+    /// A sign-in without a session; `None` where that is no limit.
+    pub sign_in_idle: Option<Duration>,
     /// A sign-in whose code was typed on another machine, at most; `None` where there is none.
     pub headless: Option<Duration>,
     /// A session, at most; it ends with its sign-in.
@@ -273,6 +275,10 @@ fn lives(raw: &RawLives) -> Result<Lives, ConfigError> {
         Err(ConfigError::Life { key, least, most })
     };
     let sign_in = life("lives.sign_in_s", raw.sign_in_s, 10, 30 * DAY)?;
+    let sign_in_idle = match raw.sign_in_idle_s {
+        0 => None,
+        seconds => Some(life("lives.sign_in_idle_s", seconds, 60, 30 * DAY)?),
+    };
     let headless = match raw.headless_s {
         0 => None,
         // Never longer than one that a browser on the same machine makes.
@@ -280,6 +286,7 @@ fn lives(raw: &RawLives) -> Result<Lives, ConfigError> {
     };
     Ok(Lives {
         sign_in,
+        sign_in_idle,
         headless,
         session: life("lives.session_s", raw.session_s, 60, 30 * DAY)?,
         session_idle: life("lives.session_idle_s", raw.session_idle_s, 10, 30 * DAY)?,

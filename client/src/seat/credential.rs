@@ -75,14 +75,14 @@ impl Seat {
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
-        let wants_sign_in = matches!(
-            failure.reason(),
-            Some(Reason::SignInRequired | Reason::SignInExpired)
-        );
-        if !wants_sign_in || !caller.interactive {
+        if !failure.wants_sign_in() || !caller.interactive {
             return Err(failure);
         }
-        talk.say("You are not signed in.");
+        talk.say(if failure.reason() == Some(Reason::SignInExpired) {
+            "Your sign-in has expired."
+        } else {
+            "You are not signed in."
+        });
         self.sign_in(caller, Browser::Here, talk).await?;
         work().await
     }

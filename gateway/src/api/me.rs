@@ -58,8 +58,13 @@ pub(super) async fn whoami(
     let (user, device) = (enrolled.user(), enrolled.device());
     let held = services
         .store
-        .sign_in_of(device.id, services.clock.now())
-        .await?;
+        .sign_in_of(
+            device.id,
+            services.clock.now(),
+            services.config.lives.sign_in_idle,
+        )
+        .await?
+        .ok();
     let holds = |sign_in: &crate::store::sign_ins::SignIn| {
         services
             .ceremonies

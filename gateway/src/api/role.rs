@@ -127,8 +127,10 @@ impl Role for SignedIn {
     async fn check(services: &Services, caller: Caller) -> Result<Self, Refusal> {
         let enrolled = Enrolled::check(services, caller).await?;
         let now = services.clock.now();
-        let held = services.store.sign_in_of(enrolled.device().id, now).await?;
-        let sign_in = held.ok_or_else(|| Refusal::of(Reason::SignInRequired))?;
+        let idle = services.config.lives.sign_in_idle;
+        let device = enrolled.device().id;
+        let held = services.store.sign_in_of(device, now, idle).await?;
+        let sign_in = held.map_err(Refusal::of)?;
         services
             .ceremonies
             .holds(enrolled.roster(), enrolled.device(), &sign_in)

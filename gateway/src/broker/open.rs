@@ -72,10 +72,9 @@ impl Broker {
     async fn plan(&self, caller: &Caller, target: &Target) -> Result<Plan, Judged> {
         let parts = &self.parts;
         let now = parts.clock.now();
-        let sign_in = parts.store.sign_in_of(caller.device, now).await;
-        let sign_in = sign_in
-            .map_err(|_| Reason::GatewayUnreachable)?
-            .ok_or(Reason::SignInRequired)?;
+        let idle = parts.lives.sign_in_idle;
+        let sign_in = parts.store.sign_in_of(caller.device, now, idle).await;
+        let sign_in = sign_in.map_err(|_| Reason::GatewayUnreachable)??;
         let who = Who {
             device_key: &caller.key,
             sign_in: &sign_in,

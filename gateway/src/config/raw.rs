@@ -106,6 +106,8 @@ pub(super) struct RawTls {
 pub(super) struct RawLives {
     pub(super) sign_in_s: u64,
     /// 0 switches it off.
+    pub(super) sign_in_idle_s: u64,
+    /// 0 switches it off.
     pub(super) headless_s: u64,
     pub(super) session_s: u64,
     pub(super) session_idle_s: u64,
@@ -119,6 +121,7 @@ impl Default for RawLives {
     fn default() -> Self {
         Self {
             sign_in_s: 43_200,
+            sign_in_idle_s: 0,
             headless_s: 3_600,
             session_s: 28_800,
             session_idle_s: 3_600,

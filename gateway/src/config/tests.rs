@@ -128,6 +128,10 @@ fn documented_defaults_are_those_of_the_program() {
     for (key, default) in [
         ("lives.sign_in_s", lives.sign_in.as_secs()),
         (
+            "lives.sign_in_idle_s",
+            lives.sign_in_idle.unwrap_or_default().as_secs(),
+        ),
+        (
             "lives.headless_s",
             lives.headless.unwrap_or_default().as_secs(),
         ),

@@ -157,8 +157,9 @@ impl Scene {
     /// Signs somebody in who is not.
     pub(super) async fn sign_in(&self, person: &Person) {
         let (services, device) = (&self.rig.services, person.device_id);
-        let held = services.store.sign_in_of(device, services.clock.now());
-        if held.await.unwrap().is_none() {
+        let now = services.clock.now();
+        let held = services.store.sign_in_of(device, now, None);
+        if held.await.unwrap().is_err() {
             self.rig.sign_in(person).await;
         }
     }

@@ -1,5 +1,8 @@
 //! Sign-ins: which passkey authorised which device until when, with the evidence as sent.
 
+use std::time::Duration;
+
+use adit_proto::Reason;
 use adit_proto::id::{DeviceId, PasskeyId, SignInId, UserId};
 use adit_proto::sign_in::Evidence;
 use adit_proto::time::UnixMillis;
@@ -49,7 +52,8 @@ impl Store {
         one("sign-in", affected)
     }
 
-    /// The newest sign-in on a device that has neither ended nor expired.
+    /// The newest sign-in on a device that has neither ended nor expired, nor been without a session for `idle`; or why
+    /// there is none: [`Reason::SignInExpired`] if one has lived its time, else [`Reason::SignInRequired`].
     ///
     /// # Errors
     /// As every call of the store.
@@ -57,14 +61,46 @@ impl Store {
         &self,
         device: DeviceId,
         now: UnixMillis,
-    ) -> Result<Option<SignIn>, StoreError> {
+        idle: Option<Duration>,
+    ) -> Result<Result<SignIn, Reason>, StoreError> {
         const SQL: &str = "SELECT id, user_id, device_id, passkey_id, evidence, issued_ms, expires_ms \
-            FROM sign_ins WHERE device_id = $1 AND ended_ms IS NULL AND expires_ms > $2 \
-            ORDER BY issued_ms DESC, id DESC LIMIT 1";
+            FROM sign_ins WHERE device_id = $1 AND ended_ms IS NULL \
+            ORDER BY CASE WHEN expires_ms > $2 THEN 0 ELSE 1 END, issued_ms DESC, id DESC LIMIT 1";
         let row: Option<SignInRow> = reading!(self, pool => sqlx::query_as(SQL)
             .bind(device.to_string()).bind(millis(now)).fetch_optional(pool).await)
         .map_err(StoreError::of("sign-in"))?;
-        row.map(SignIn::try_from).transpose()
+        let Some(sign_in) = row.map(SignIn::try_from).transpose()? else {
+            return Ok(Err(Reason::SignInRequired));
+        };
+        let expires = match idle {
+            Some(idle) => {
+                let used = self.last_session_of(&sign_in, now).await?;
+                used.after(idle).min(sign_in.expires)
+            }
+            None => sign_in.expires,
+        };
+        Ok(if expires > now {
+            Ok(sign_in)
+        } else {
+            Err(Reason::SignInExpired)
+        })
+    }
+
+    /// When a session of a sign-in was live last: `now` if one is.
+    async fn last_session_of(
+        &self,
+        sign_in: &SignIn,
+        now: UnixMillis,
+    ) -> Result<UnixMillis, StoreError> {
+        const SQL: &str = "SELECT MAX(COALESCE(ended_ms, \
+            CASE WHEN expires_ms < $3 THEN expires_ms ELSE $3 END)) \
+            FROM sessions WHERE user_id = $1 AND sign_in_id = $2";
+        let last: Option<i64> = reading!(self, pool => sqlx::query_scalar(SQL)
+            .bind(sign_in.user.to_string()).bind(sign_in.id.to_string()).bind(millis(now))
+            .fetch_one(pool).await)
+        .map_err(StoreError::of("sign-in"))?;
+        let last = last.map(|last| TABLE.time("ended_ms", last)).transpose()?;
+        Ok(last.unwrap_or(sign_in.issued).max(sign_in.issued))
     }
 
     /// The sign-in of an id, if it has neither ended nor expired.

@@ -18,6 +18,7 @@ const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
 
 on_both! {
     a_sign_in_is_found_until_it_ends_or_expires => sign_in_lives;
+    a_sign_in_without_a_session_is_idle => sign_in_idles;
     a_session_ends_once => session_ends;
     what_a_party_stated_stays_until_it_states_again => seen;
     a_deployment_value_is_set_once => once;
@@ -52,24 +53,25 @@ async fn sign_in_lives(store: Store) {
         matches!(twice, Err(StoreError::Conflict { .. })),
         "{twice:?}"
     );
-    let found = async |at| store.sign_in_of(old.device, at).await.unwrap();
-    assert_eq!(found(later(2)).await.as_ref(), Some(&new));
-    assert_eq!(found(later(50)).await.as_ref(), Some(&old));
-    assert_eq!(found(later(100)).await, None);
+    let found = async |at| store.sign_in_of(old.device, at, None).await.unwrap();
+    assert_eq!(found(later(2)).await.as_ref(), Ok(&new));
+    assert_eq!(found(later(50)).await.as_ref(), Ok(&old));
+    assert_eq!(found(later(100)).await, Err(Reason::SignInExpired));
     assert_eq!(store.live_sign_in(old.id, later(4)).await.unwrap(), old);
     let other = DeviceId::from_parts(NOW, [7; 10]);
     store.end_sign_ins(other, later(3)).await.unwrap();
-    assert_eq!(found(later(4)).await.as_ref(), Some(&new));
+    assert_eq!(found(later(4)).await.as_ref(), Ok(&new));
     store.end_sign_ins(old.device, later(3)).await.unwrap();
-    assert_eq!(found(later(4)).await, None, "the one behind it too");
+    let behind = found(later(4)).await;
+    assert_eq!(behind, Err(Reason::SignInRequired), "the one behind it too");
     for ended in [&old, &new] {
         assert!(store.live_sign_in(ended.id, later(4)).await.is_err());
     }
 }
 
-async fn session_ends(store: Store) {
-    let ground = sign_in(1, NOW, later(100));
-    let session = Session {
+/// A session that begins now and has eighty seconds.
+fn session_on(ground: &SignIn) -> Session {
+    Session {
         id: SessionId::from_parts(NOW, [4; 10]),
         sign_in: ground.id,
         user: ground.user,
@@ -81,7 +83,34 @@ async fn session_ends(store: Store) {
         opened: NOW,
         expires: later(80),
         idle: Duration::from_mins(1),
+    }
+}
+
+async fn sign_in_idles(store: Store) {
+    let ground = sign_in(1, NOW, later(1000));
+    let idle = Some(Duration::from_secs(20));
+    let lives = async |seconds| {
+        let found = store.sign_in_of(ground.device, later(seconds), idle).await;
+        found.unwrap().map(|found| found.id)
     };
+    store.add_sign_in(&ground).await.unwrap();
+    assert_eq!(lives(19).await, Ok(ground.id));
+    assert_eq!(lives(20).await, Err(Reason::SignInExpired));
+
+    let session = session_on(&ground);
+    store.add_session(&session).await.unwrap();
+    assert_eq!(lives(79).await, Ok(ground.id), "it is in use");
+    assert_eq!(lives(99).await, Ok(ground.id));
+    assert_eq!(lives(100).await, Err(Reason::SignInExpired));
+    let ended = store.end_session(session.id, Reason::SessionRevoked, later(30));
+    ended.await.unwrap();
+    assert_eq!(lives(49).await, Ok(ground.id));
+    assert_eq!(lives(50).await, Err(Reason::SignInExpired));
+}
+
+async fn session_ends(store: Store) {
+    let ground = sign_in(1, NOW, later(100));
+    let session = session_on(&ground);
     assert!(
         store.add_session(&session).await.is_err(),
         "without its sign-in"
