@@ -4,6 +4,7 @@
 //! 0600 that redirects there, so that it is in no process list, and no shell is involved.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -27,6 +28,14 @@ const VARIABLES: [&str; 11] = [
     "XAUTHORITY",
     "XDG_CURRENT_DESKTOP",
     "XDG_RUNTIME_DIR",
+];
+
+/// What shows a notification on a desktop (freedesktop.org's libnotify), and what it shows.
+const NOTIFIER: &str = "notify-send";
+const NOTICE: [&str; 3] = [
+    "--app-name=Adit",
+    "Adit waits for you",
+    "Go on in your browser.",
 ];
 
 /// What opens files where the person names no browser.
@@ -128,7 +137,8 @@ impl Drop for Opened {
     }
 }
 
-/// Opens `page` with what `caller` names as its browser, by a redirect file in `directory`.
+/// Opens `page` with what `caller` names as its browser, by a redirect file in `directory`. On a desktop a notification
+/// says so: the browser's window may lie behind others.
 ///
 /// # Errors
 /// A failure when no program could be started; the page can be opened by hand then.
@@ -140,16 +150,30 @@ pub fn open(page: &Page, caller: &Caller, directory: &Path) -> Result<Opened, Fa
     let named = caller.variable("BROWSER").map(str::to_owned);
     let programs = named.map_or_else(|| OPENERS.map(str::to_owned).to_vec(), |named| vec![named]);
     for program in programs {
-        if start(&program, &opened.file, caller).is_ok() {
+        if start(&program, [&opened.file], caller).is_ok() {
+            notify(caller);
             return Ok(opened);
         }
     }
     Err(Failure::new("no browser could be started").repaired_by("set BROWSER to one"))
 }
 
-fn start(program: &str, file: &Path, caller: &Caller) -> std::io::Result<()> {
+fn notify(caller: &Caller) {
+    let on_desktop = ["DISPLAY", "WAYLAND_DISPLAY"];
+    if on_desktop.iter().any(|it| caller.variable(it).is_some())
+        && let Err(error) = start(NOTIFIER, NOTICE, caller)
+    {
+        tracing::debug!(%error, "No notification was shown.");
+    }
+}
+
+fn start<A: AsRef<OsStr>>(
+    program: &str,
+    arguments: impl IntoIterator<Item = A>,
+    caller: &Caller,
+) -> std::io::Result<()> {
     let mut child = Command::new(program)
-        .arg(file)
+        .args(arguments)
         .env_clear()
         .envs(caller.allowed())
         .stdin(Stdio::null())
@@ -240,6 +264,44 @@ mod tests {
         let file = opened.file.clone();
         drop(opened);
         assert!(!file.exists());
+    }
+
+    #[tokio::test]
+    async fn a_desktop_is_notified_and_a_terminal_alone_is_not() {
+        let scratch = tempfile::tempdir().unwrap();
+        let page = Page::checked("https://gw.example.org/", &origins()).unwrap();
+        let (notifier, shown) = (scratch.path().join(NOTIFIER), scratch.path().join("shown"));
+        let script = format!(
+            "#!/bin/sh\necho \"$@\" >>{0}.new; mv {0}.new {0}\n",
+            shown.display()
+        );
+        std::fs::write(&notifier, script).unwrap();
+        std::fs::set_permissions(&notifier, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", scratch.path().display());
+        let mut caller = Caller {
+            interactive: true,
+            environment: [
+                ("BROWSER".to_owned(), "true".to_owned()),
+                ("PATH".to_owned(), path),
+            ]
+            .into(),
+        };
+        let alone = open(&page, &caller, scratch.path()).unwrap();
+        caller
+            .environment
+            .insert("DISPLAY".to_owned(), ":0".to_owned());
+        let desktop = open(&page, &caller, scratch.path()).unwrap();
+        let seen = async {
+            while !shown.exists() {
+                tokio::task::yield_now().await;
+            }
+        };
+        let bound = std::time::Duration::from_secs(20);
+        tokio::time::timeout(bound, seen).await.unwrap();
+        let text = std::fs::read_to_string(&shown).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(text.contains("waits for you"), "{text}");
+        drop((alone, desktop));
     }
 
     #[test]

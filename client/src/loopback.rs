@@ -10,6 +10,7 @@ mod place;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::join_all;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -27,6 +28,15 @@ pub const IDLE: Duration = Duration::from_mins(2);
 /// Connections at once; more wait in the kernel's queue.
 const CONNECTIONS: usize = 1024;
 
+/// What ends a listener.
+#[derive(Clone, Debug, Default)]
+pub struct Closing {
+    /// The port is closed; each connection ends with the requests that it has.
+    pub gently: CancellationToken,
+    /// The port and all connections are closed.
+    pub now: CancellationToken,
+}
+
 /// A port that was opened.
 #[derive(Debug)]
 pub struct Bound {
@@ -41,30 +51,45 @@ impl Bound {
         self.port
     }
 
-    /// Serves each connection with `connection` until `stop` is cancelled; `tasks` owns them.
+    /// Serves each connection with `connection`, which is given what ends it gently, until it is closed; `tasks` owns
+    /// the connections.
     ///
     /// # Cancel safety
-    /// Dropping it closes the port; connections end with `stop`.
-    pub async fn serve<F, R>(self, connection: F, tasks: TaskTracker, stop: CancellationToken)
+    /// Dropping it closes the port; connections end as `closing` says.
+    pub async fn serve<F, R>(self, connection: F, tasks: TaskTracker, closing: Closing)
     where
-        F: Fn(TcpStream) -> R,
+        F: Fn(TcpStream, CancellationToken) -> R,
         R: Future<Output = ()> + Send + 'static,
     {
         let room = Arc::new(Semaphore::new(CONNECTIONS));
-        let begin = |stream, permit: OwnedSemaphorePermit| {
-            let (served, stop) = (connection(stream), stop.clone());
+        let begin = |stream, permit: OwnedSemaphorePermit, gently| {
+            let (served, now) = (connection(stream, gently), closing.now.clone());
             tasks.spawn(async move {
                 let _permit = permit;
                 tokio::select! {
                     () = served => {}
-                    () = stop.cancelled() => {}
+                    () = now.cancelled() => {}
                 }
             });
         };
-        let accepting = self.listeners.iter().map(|it| accept(it, &room, &begin));
+        let gently = || closing.gently.clone();
+        let accepting = self
+            .listeners
+            .iter()
+            .map(|it| accept(it, &room, |stream, permit| begin(stream, permit, gently())));
         tokio::select! {
             _ = join_all(accepting) => {}
-            () = stop.cancelled() => {}
+            () = closing.now.cancelled() => return,
+            () = closing.gently.cancelled() => {}
+        }
+        // Who connected before the port is closed is served, and closes by itself.
+        for listener in &self.listeners {
+            while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
+                let Ok(permit) = room.clone().try_acquire_owned() else {
+                    return;
+                };
+                begin(stream, permit, CancellationToken::new());
+            }
         }
     }
 }

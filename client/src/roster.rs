@@ -83,8 +83,8 @@ impl From<RosterError> for Failure {
 pub struct Followed {
     genesis: Hash,
     file: PathBuf,
-    /// Held by whoever appends, so that file and roster agree.
-    appending: Mutex<()>,
+    /// Held by whoever appends, so that file and roster agree; whether the file is written.
+    appending: Mutex<bool>,
     current: watch::Sender<Option<Arc<Roster>>>,
 }
 
@@ -115,7 +115,7 @@ impl Followed {
             private_file::replace(&file, &whole)?;
         }
         let current = watch::Sender::new(roster.map(Arc::new));
-        let appending = Mutex::new(());
+        let appending = Mutex::new(true);
         Ok(Self {
             genesis,
             file,
@@ -129,7 +129,7 @@ impl Followed {
     /// # Errors
     /// [`RosterError`]; what came before the refused one is kept.
     pub fn take(&self, statements: &[Statement]) -> Result<(), RosterError> {
-        let _appending = self.appending.lock();
+        let kept = self.appending.lock();
         let held = self.current.borrow().clone();
         let mut roster = held.as_deref().cloned();
         let mut fresh = BytesMut::new();
@@ -145,10 +145,17 @@ impl Followed {
             }
         }
         if !fresh.is_empty() {
-            self.append(&fresh)?;
+            if *kept {
+                self.append(&fresh)?;
+            }
             self.current.send_replace(roster.map(Arc::new));
         }
         refused.map_or(Ok(()), Err)
+    }
+
+    /// Leaves the file to another agent from now on. What comes is still verified and followed.
+    pub fn keep_no_more(&self) {
+        *self.appending.lock() = false;
     }
 
     fn append(&self, bytes: &[u8]) -> Result<(), RosterError> {

@@ -6,6 +6,7 @@ mod credential;
 mod endpoint;
 mod forward;
 mod heard;
+mod local;
 mod ping;
 mod service_stream;
 
@@ -46,6 +47,7 @@ pub use applications::Applications;
 pub use credential::Credential;
 pub use endpoint::{Described, Endpoint};
 pub use forward::Forward;
+use local::Local;
 pub use ping::{Leg, Pinged};
 pub use service_stream::ServiceStream;
 
@@ -68,6 +70,7 @@ pub struct Seat {
     statements: Statements,
     endpoint: Endpoint,
     applications: Applications,
+    local: Local,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -136,13 +139,12 @@ impl Seat {
         let stop = CancellationToken::new();
         let api = Arc::new(OverControl(control.clone()));
         let sessions = Arc::new(Sessions::new(api, roster.clone(), tasks.clone()));
-        let links = Links::new(
+        let links = Arc::new(Links::new(
             roster.clone(),
             control.clone(),
             sessions.clone(),
             tasks.clone(),
-        );
-        let links = Arc::new(links);
+        ));
         let dialler = Dialler {
             profile: profile.clone(),
             signer: signer.clone(),
@@ -164,9 +166,9 @@ impl Seat {
             control.clone(),
         ));
         let statements = Statements::new(signer.clone(), profile.genesis);
-        let applications =
-            Applications::new(&directory, streams.clone(), tasks.clone(), stop.clone());
-        let endpoint = Endpoint::new(paths, name, streams, tasks.clone(), stop.clone());
+        let local = Local::new(streams, stop.clone());
+        let applications = Applications::new(&directory, local.clone());
+        let endpoint = Endpoint::new(paths, name, local.clone());
         endpoint.open().await;
         applications.reopen().await;
         Ok(Self {
@@ -182,6 +184,7 @@ impl Seat {
             statements,
             endpoint,
             applications,
+            local,
             tasks,
             stop,
         })
@@ -340,15 +343,34 @@ impl Seat {
         heard::stream(&self.sessions, &self.links, target, kind).await
     }
 
+    /// Leaves ports and files to another agent. What is open goes on.
+    ///
+    /// # Cancel safety
+    /// Ports may be open for a moment longer.
+    pub async fn give_up(&self) {
+        self.roster.keep_no_more();
+        self.local.give_up().await;
+    }
+
+    /// Waits, after [`Seat::give_up`], until no local connection is open.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn emptied(&self) {
+        self.local.emptied().await;
+    }
+
     /// Ends everything and waits for it, at most a few seconds.
     pub async fn close(&self) {
         self.stop.cancel();
         self.sessions.forget_all(Reason::SignInRequired);
         self.tasks.close();
-        if timeout(Duration::from_secs(3), self.tasks.wait())
-            .await
-            .is_err()
-        {
+        let ended = async {
+            self.tasks.wait().await;
+            self.local.give_up().await;
+            self.local.emptied().await;
+        };
+        if timeout(Duration::from_secs(3), ended).await.is_err() {
             tracing::warn!("Some tasks of a profile did not end in time.");
         }
     }

@@ -134,7 +134,7 @@ async fn code(
         )
     };
     let matching_code = printable(&begun.matching_code);
-    talk.say(format!(
+    talk.ask(&format!(
         "Sign in with your passkey in the browser. Compare the code: {matching_code}"
     ));
     let code = async {

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+/// What begins a line that a person has to do something for: a terminal rings (BEL, ECMA-48).
+pub const BELL: char = '\u{7}';
+
 /// Where lines are said. Clones speak to the same listeners.
 #[derive(Clone, Debug)]
 pub struct Talk(Arc<watch::Sender<Vec<String>>>);
@@ -20,6 +23,11 @@ impl Talk {
     /// Says a line.
     pub fn say(&self, line: impl Into<String>) {
         self.0.send_modify(|lines| lines.push(line.into()));
+    }
+
+    /// Says a line that a person has to do something for.
+    pub fn ask(&self, line: &str) {
+        self.say(format!("{BELL}{line}"));
     }
 
     /// Forgets what was said: something new begins.

@@ -12,6 +12,7 @@ use crate::process::Launch;
 pub struct Build {
     logs_keys: bool,
     keys: Option<PathBuf>,
+    installed: Option<PathBuf>,
 }
 
 impl Build {
@@ -21,6 +22,7 @@ impl Build {
         Self {
             logs_keys: true,
             keys: Some(folder.to_owned()),
+            installed: None,
         }
     }
 
@@ -30,6 +32,16 @@ impl Build {
         Self {
             logs_keys: false,
             keys: Some(folder.to_owned()),
+            installed: None,
+        }
+    }
+
+    /// The build for use, installed in `folder`, where [`install`] replaces a program.
+    #[must_use]
+    pub fn installed_in(folder: &Path) -> Self {
+        Self {
+            installed: Some(folder.to_owned()),
+            ..Self::default()
         }
     }
 
@@ -38,11 +50,11 @@ impl Build {
     /// # Errors
     /// When it has not been built.
     pub fn launch(&self, host: &Host, name: &str, label: &str) -> Result<Launch> {
-        let normal = program(name)?;
-        let path = if self.logs_keys {
-            beside(&normal, name)?
-        } else {
-            normal
+        let path = match &self.installed {
+            Some(folder) if folder.join(name).exists() => folder.join(name),
+            Some(folder) => install(name, folder)?,
+            None if self.logs_keys => beside(&program(name)?, name)?,
+            None => program(name)?,
         };
         let launch = host.netns().launch(path);
         Ok(match &self.keys {
@@ -50,6 +62,17 @@ impl Build {
             None => launch,
         })
     }
+}
+
+/// Installs a program in `folder` as a package manager does: one that is there is replaced whole, and runs on.
+///
+/// # Errors
+/// When it has not been built.
+pub fn install(name: &str, folder: &Path) -> Result<PathBuf> {
+    let (new, path) = (folder.join(format!(".{name}")), folder.join(name));
+    std::fs::copy(program(name)?, &new)?;
+    std::fs::rename(&new, &path)?;
+    Ok(path)
 }
 
 /// `target/key-log/PROFILE/NAME` for `target/PROFILE/NAME`.

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::protocol::{
     AGENT, AgentStatus, ApiCall, ClusterKeyCall, CredentialCall, ForwardCall, LeaveCall, OpenCall,
-    PingCall, SeatStatus, SignInCall, StatementsCall, StopCall,
+    PingCall, SeatStatus, SignInCall, StatementsCall,
 };
 use super::server::Agent;
 use crate::api::Api;
@@ -68,13 +68,10 @@ impl Call {
                 Ok(json!({"ended": self.agent.leave(&asked.profile).await}))
             }
             "stop" => {
-                let asked: StopCall = self.read()?;
-                if asked.only_idle && !self.agent.is_idle() {
-                    return Ok(json!({"stopping": false}));
-                }
                 self.agent.stop.cancel();
-                Ok(json!({"stopping": true}))
+                Ok(Value::Null)
             }
+            "hand-over" => Ok(json!({"leaving": self.agent.hand_over()})),
             _ => Err(unknown()),
         }
     }
@@ -195,9 +192,7 @@ async fn sign_out(seat: &Seat) -> Result<Value, Failure> {
     seat.signed_out();
     match answered?.into_json() {
         Ok(_) => Ok(json!({"signed_out": true})),
-        Err(failure) if failure.reason() == Some(Reason::SignInRequired) => {
-            Ok(json!({"signed_out": false}))
-        }
+        Err(failure) if failure.wants_sign_in() => Ok(json!({"signed_out": false})),
         Err(failure) => Err(failure),
     }
 }

@@ -1,6 +1,6 @@
 //! The commands' end of the agent's socket.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 
 use bytes::{Bytes, BytesMut};
@@ -16,11 +16,12 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufStream};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 
-use super::protocol::{AGENT, Event, IDENTITY_HEADER, RAW, StopCall, StreamCall, identity};
+use super::protocol::{AGENT, Event, IDENTITY_HEADER, RAW, StreamCall, identity};
 use super::{ensure, peer};
 use crate::exit::Failure;
 use crate::paths::Paths;
 use crate::profile::ProfileName;
+use crate::talk::BELL;
 
 /// A connection to the agent.
 pub struct AgentClient {
@@ -164,14 +165,16 @@ async fn read(mut body: Incoming, hear: &mut impl FnMut(&str)) -> Result<Value, 
     }
 }
 
-/// Says a line on stderr.
+/// Says a line on stderr. What asks for a person rings there if it is a terminal.
 pub fn on_stderr(line: &str) {
+    let mut stderr = std::io::stderr();
+    let rings = stderr.is_terminal();
+    let shown = line.strip_prefix(BELL).filter(|_| !rings).unwrap_or(line);
     // Nobody reads it: nothing to be done.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(stderr, "{shown}");
 }
 
-/// Makes one call for a profile: starts the agent if there is none, replaces one of another program while nobody uses
-/// it, and says on stderr what the agent says.
+/// Makes one call for a profile, to the agent that [`current`] finds, and says on stderr what it says.
 ///
 /// # Errors
 /// What the agent said.
@@ -186,7 +189,8 @@ pub async fn ask(
     Ok(answered.value)
 }
 
-/// Connects to an agent of this program, started or replaced as needed. One that is in use is kept, and that is said.
+/// Connects to an agent of this program, started or replaced as needed. One that does not leave is kept, and that is
+/// said.
 ///
 /// # Errors
 /// When no agent could be started.
@@ -196,9 +200,10 @@ pub async fn current(paths: &Paths) -> Result<AgentClient, Failure> {
     if !status.other_program {
         return Ok(agent);
     }
-    let stop = json!(StopCall { only_idle: true });
-    let stopped = agent.call(AGENT, "stop", &stop, |_| {}).await?;
-    if stopped.value.get("stopping") == Some(&Value::Bool(true)) {
+    let asked = agent.call(AGENT, "hand-over", &Value::Null, |_| {}).await;
+    // An agent of an older version does not know the call.
+    let leaves = asked.is_ok_and(|it| it.value.get("leaving") == Some(&Value::Bool(true)));
+    if leaves {
         drop(agent);
         ensure::wait_until_gone(paths).await?;
         return ensure::ensure(paths).await;

@@ -35,7 +35,10 @@ pub async fn ensure(paths: &Paths) -> Result<AgentClient, Failure> {
     if let Some(agent) = AgentClient::connect(&paths.socket()).await? {
         return Ok(agent);
     }
+    // One that is about to end holds its lock a moment longer than its socket.
+    wait_until_gone(paths).await?;
     spawn(paths)?;
+    let deadline = Instant::now() + STARTING;
     while Instant::now() < deadline {
         if let Some(agent) = AgentClient::connect(&paths.socket()).await? {
             return Ok(agent);
@@ -82,7 +85,7 @@ async fn locked(file: &File, deadline: Instant) -> Result<Locked<'_>, Failure> {
         }
         if Instant::now() >= deadline {
             return Err(Failure::new(
-                "another command is starting the agent and does not end",
+                "another agent, or a command that starts one, does not end",
             ));
         }
         sleep(LOOK).await;

@@ -1,5 +1,7 @@
 //! What is said on the agent's socket.
 
+use std::path::Path;
+
 use adit_proto::target::{Name, Target};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,7 +20,7 @@ pub const AGENT: &str = "-";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    /// For the person, on stderr.
+    /// For the person, on stderr; begins with [`BELL`](crate::talk::BELL) where that one has to do something.
     Say(String),
     /// It is done; the last line.
     Done(Value),
@@ -197,14 +199,6 @@ pub struct LeaveCall {
     pub profile: ProfileName,
 }
 
-/// `-/stop`: ends the agent.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct StopCall {
-    /// Only while nobody uses a session.
-    #[serde(default)]
-    pub only_idle: bool,
-}
-
 /// The answer of `-/status`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AgentStatus {
@@ -237,23 +231,24 @@ pub struct SeatStatus {
     pub port_trouble: Option<Failure>,
 }
 
-/// Names a program on disk: its version, length and time. An agent that was started from another one differs.
+/// Names this program as it is on disk: its version, length and time. An agent that was started from another one differs.
 #[must_use]
 pub fn identity() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let found = std::env::current_exe().and_then(|path| identity_of(&path));
+    found.unwrap_or_else(|_| version.to_owned())
+}
+
+/// [`identity`] of the program that is at `path` now.
+///
+/// # Errors
+/// When there is none.
+pub fn identity_of(path: &Path) -> std::io::Result<String> {
     use std::os::unix::fs::MetadataExt;
     let version = env!("CARGO_PKG_VERSION");
-    let metadata = std::env::current_exe().and_then(std::fs::metadata);
-    metadata.map_or_else(
-        |_| version.to_owned(),
-        |found| {
-            format!(
-                "{version}+{}.{}.{}",
-                found.len(),
-                found.mtime(),
-                found.mtime_nsec()
-            )
-        },
-    )
+    let found = std::fs::metadata(path)?;
+    let (length, seconds, nanoseconds) = (found.len(), found.mtime(), found.mtime_nsec());
+    Ok(format!("{version}+{length}.{seconds}.{nanoseconds}"))
 }
 
 #[cfg(test)]

@@ -1,19 +1,26 @@
 //! `adit agent run`: the agent in the foreground.
 
 use std::os::unix::fs::PermissionsExt;
+use std::time::Duration;
 
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::ensure::try_lock;
-use super::server::{Agent, serve};
+use super::server::{Agent, serve, serve_the_last};
 use crate::exit::Failure;
 use crate::paths::Paths;
 use crate::{private_file, profile};
 
-/// Runs the agent until it is stopped or told to end.
+/// How long an agent that left to another one goes on with what is open in it.
+const DRAIN: Duration = Duration::from_hours(1);
+/// How long calls have to end in order.
+const CALLS: Duration = Duration::from_secs(2);
+
+/// Runs the agent until it is stopped, told to end, or has left to another one and nothing is open any more.
 ///
 /// # Errors
 /// When one runs already, or the socket cannot be opened.
@@ -33,24 +40,37 @@ pub async fn run(paths: Paths) -> Result<(), Failure> {
             tracing::error!(profile = %name, "A profile cannot be set to work: {failure}");
         }
     }
+    let mut told = std::pin::pin!(told_to_end());
     tokio::select! {
-        () = serve(agent.clone(), listener) => {}
-        told = told_to_end() => told?,
+        () = serve(&agent, &listener) => {}
+        told = &mut told => told?,
+    }
+    // While the lock is held it is nobody else's.
+    if let Err(error) = std::fs::remove_file(paths.socket()) {
+        tracing::warn!(%error, "The socket was gone already.");
+    }
+    if agent.leaving.is_cancelled() {
+        serve_the_last(&agent, &listener);
+        drop(listener);
+        agent.give_up().await;
+        drop(lock);
+        tracing::info!("Another agent takes over; what is open here goes on.");
+        tokio::select! {
+            emptied = timeout(DRAIN, agent.emptied()) => if emptied.is_ok() {
+                tracing::info!("Nothing is open any more.");
+            } else {
+                tracing::warn!("What is still open is cut off.");
+            },
+            told = &mut told => told?,
+            () = stop.cancelled() => {}
+        }
     }
     stop.cancel();
     agent.close().await;
     agent.tasks.close();
-    let second = std::time::Duration::from_secs(2);
-    if tokio::time::timeout(second, agent.tasks.wait())
-        .await
-        .is_err()
-    {
+    if timeout(CALLS, agent.tasks.wait()).await.is_err() {
         tracing::info!("Calls were cut off.");
     }
-    if let Err(error) = std::fs::remove_file(paths.socket()) {
-        tracing::warn!(%error, "The socket was gone already.");
-    }
-    drop(lock);
     Ok(())
 }
 

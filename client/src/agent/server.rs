@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{HeaderValue, Method, Request, Response};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -17,7 +19,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::protocol::{IDENTITY_HEADER, identity};
+use super::protocol::{IDENTITY_HEADER, identity, identity_of};
 use super::reply::Reply;
 use super::{calls, peer, raw};
 use crate::exit::Failure;
@@ -33,11 +35,15 @@ const BODY_MAX: usize = 4 << 20;
 /// The agent: profiles at work, and who may end them.
 pub(super) struct Agent {
     pub(super) paths: Paths,
-    identity: HeaderValue,
+    /// Where its program was when it was started, and which it was.
+    program: Option<PathBuf>,
+    identity: String,
     seats: Arc<Mutex<HashMap<ProfileName, Arc<Seat>>>>,
     starting: Flights<ProfileName, Result<Arc<Seat>, Failure>>,
     pub(super) tasks: TaskTracker,
     pub(super) stop: CancellationToken,
+    /// Cancelled when another agent is to take over.
+    pub(super) leaving: CancellationToken,
 }
 
 impl Agent {
@@ -45,12 +51,13 @@ impl Agent {
         let tasks = TaskTracker::new();
         Arc::new(Self {
             paths,
-            identity: HeaderValue::from_str(&identity())
-                .unwrap_or_else(|_| HeaderValue::from_static("unknown")),
+            program: std::env::current_exe().ok(),
+            identity: identity(),
             seats: Arc::default(),
             starting: Flights::new(tasks.clone()),
             tasks,
             stop,
+            leaving: CancellationToken::new(),
         })
     }
 
@@ -101,24 +108,59 @@ impl Agent {
         left.is_some()
     }
 
-    /// Whether nobody uses a session.
-    pub(super) fn is_idle(&self) -> bool {
+    /// Begins to leave to another agent, if nobody uses a session or this one's program was replaced on disk. Which of
+    /// two programs that lie side by side runs is nobody's to change while it is used.
+    pub(super) fn hand_over(&self) -> bool {
+        let leaves = self.is_idle() || self.is_replaced();
+        if leaves {
+            self.leaving.cancel();
+        }
+        leaves
+    }
+
+    fn is_idle(&self) -> bool {
         let seats = self.seats.lock();
         seats.values().all(|seat| seat.sessions().is_empty())
     }
 
+    fn is_replaced(&self) -> bool {
+        let there = self.program.as_deref().map(identity_of);
+        there.is_some_and(|there| there.is_ok_and(|there| there != self.identity))
+    }
+
+    /// Leaves ports and files to another agent. What is open goes on.
+    pub(super) async fn give_up(&self) {
+        for seat in self.at_work() {
+            seat.give_up().await;
+        }
+    }
+
+    /// Waits, after [`Agent::give_up`], until no call and no local connection is open.
+    pub(super) async fn emptied(&self) {
+        for seat in self.at_work() {
+            seat.emptied().await;
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
     /// Ends every profile.
     pub(super) async fn close(&self) {
-        let seats: Vec<_> = self.seats.lock().drain().map(|(_, seat)| seat).collect();
-        for seat in seats {
+        for seat in self.at_work() {
             seat.close().await;
         }
     }
 
+    fn at_work(&self) -> Vec<Arc<Seat>> {
+        self.seats.lock().values().cloned().collect()
+    }
+
     fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Reply> {
-        let identity = self.identity.clone();
+        let identity = HeaderValue::from_str(&self.identity);
         let mut response = self.begin(request);
-        response.headers_mut().insert(IDENTITY_HEADER, identity);
+        if let Ok(identity) = identity {
+            response.headers_mut().insert(IDENTITY_HEADER, identity);
+        }
         response
     }
 
@@ -156,24 +198,36 @@ impl Agent {
     }
 }
 
-/// Serves `listener` until the agent is stopped.
-pub(super) async fn serve(agent: Arc<Agent>, listener: UnixListener) {
+/// Serves `listener` until the agent is stopped or leaves.
+pub(super) async fn serve(agent: &Arc<Agent>, listener: &UnixListener) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = agent.stop.cancelled() => return,
+            () = agent.leaving.cancelled() => return,
         };
         let Ok((stream, _)) = accepted else {
             // Out of descriptors: wait until something is closed instead of spinning.
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
             continue;
         };
-        match peer::same_user(&stream) {
-            Ok(_) => {
-                agent.tasks.spawn(connection(agent.clone(), stream));
-            }
-            Err(error) => tracing::warn!(%error, "A connection to the agent is refused."),
+        begin(agent, stream);
+    }
+}
+
+/// Serves whoever connected before the socket was taken away.
+pub(super) fn serve_the_last(agent: &Arc<Agent>, listener: &UnixListener) {
+    while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
+        begin(agent, stream);
+    }
+}
+
+fn begin(agent: &Arc<Agent>, stream: UnixStream) {
+    match peer::same_user(&stream) {
+        Ok(_) => {
+            agent.tasks.spawn(connection(agent.clone(), stream));
         }
+        Err(error) => tracing::warn!(%error, "A connection to the agent is refused."),
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::output;
 use crate::agent::client::AgentClient;
 use crate::agent::ensure;
-use crate::agent::protocol::{AGENT, StopCall};
+use crate::agent::protocol::AGENT;
 use crate::cli::Global;
 use crate::exit::Failure;
 
@@ -42,8 +42,7 @@ impl AgentCommand {
         match self {
             Self::Run => Ok(()),
             Self::Stop => {
-                let stop = json!(StopCall { only_idle: false });
-                agent.call(AGENT, "stop", &stop, |_| {}).await?;
+                agent.call(AGENT, "stop", &Value::Null, |_| {}).await?;
                 drop(agent);
                 ensure::wait_until_gone(&paths).await
             }
@@ -65,7 +64,7 @@ impl AgentCommand {
                 ))?;
                 if answered.other_program {
                     output::print(
-                        "It was started from another program than this one; it is replaced when idle.",
+                        "It was started from another program than this one; the next command replaces it if it is idle or its program was replaced.",
                     )?;
                 }
                 Ok(())

@@ -20,7 +20,7 @@ use super::gate::Gate;
 use super::status;
 use crate::carry::{Body, Carrier, local};
 use crate::clock;
-use crate::loopback::{Bound, IDLE, Place};
+use crate::loopback::{Bound, Closing, IDLE, Place};
 
 /// How long a TLS handshake may take. It comes from this machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,23 +47,28 @@ pub struct Service {
     pub carrier: Carrier,
 }
 
-/// Serves until `stop` is cancelled; `tasks` owns the connections.
+/// Serves until it is closed; `tasks` owns the connections.
 ///
 /// # Cancel safety
-/// Dropping it closes the listener; connections end with `stop`.
+/// Dropping it closes the listener; connections end as `closing` says.
 pub async fn serve(
     bound: Bound,
     tls: Arc<ServerConfig>,
     service: Arc<Service>,
     tasks: TaskTracker,
-    stop: CancellationToken,
+    closing: Closing,
 ) {
     let acceptor = TlsAcceptor::from(tls);
-    let connected = |stream| connection(stream, acceptor.clone(), service.clone());
-    bound.serve(connected, tasks, stop).await;
+    let connected = |stream, gently| connection(stream, acceptor.clone(), service.clone(), gently);
+    bound.serve(connected, tasks, closing).await;
 }
 
-async fn connection(stream: TcpStream, acceptor: TlsAcceptor, service: Arc<Service>) {
+async fn connection(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    service: Arc<Service>,
+    gently: CancellationToken,
+) {
     let Ok(Ok(stream)) = timeout(PATIENCE, acceptor.accept(stream)).await else {
         return;
     };
@@ -81,10 +86,16 @@ async fn connection(stream: TcpStream, acceptor: TlsAcceptor, service: Arc<Servi
         .timer(TokioTimer::new())
         .max_concurrent_streams(STREAMS)
         .enable_connect_protocol();
-    if let Err(error) = builder
-        .serve_connection_with_upgrades(TokioIo::new(stream), answer)
-        .await
-    {
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = gently.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(error = &*error, "A local connection ended early.");
     }
 }

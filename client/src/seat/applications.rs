@@ -7,16 +7,13 @@ use adit_proto::target::Target;
 use ring::rand::SystemRandom;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use url::Url;
 
-use super::Seat;
+use super::{Local, Seat};
 use crate::browser::{self, Caller, Page};
-use crate::carry::{Carrier, Streams};
 use crate::clock;
 use crate::exit::Failure;
-use crate::loopback::Bound;
+use crate::loopback::{Bound, Closing};
 use crate::talk::Talk;
 use crate::web::gate::{Gate, Invitation};
 use crate::web::listener::{self, Service};
@@ -25,16 +22,14 @@ use crate::web::nonce;
 
 struct Serving {
     gate: Arc<Gate>,
-    stop: CancellationToken,
+    closing: Closing,
 }
 
 /// The listener of a profile's web applications. It is opened for the first of them, and from then on with the agent, so
 /// that nobody else gets its port while the agent runs.
 pub struct Applications {
     directory: PathBuf,
-    streams: Arc<dyn Streams>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    local: Local,
     /// Held while it is opened: a second one that opens it would find its own port taken.
     serving: Mutex<Option<Serving>>,
 }
@@ -50,17 +45,10 @@ impl std::fmt::Debug for Applications {
 impl Applications {
     /// A listener that is not open yet.
     #[must_use]
-    pub fn new(
-        directory: &Path,
-        streams: Arc<dyn Streams>,
-        tasks: TaskTracker,
-        stop: CancellationToken,
-    ) -> Self {
+    pub(super) fn new(directory: &Path, local: Local) -> Self {
         Self {
             directory: directory.to_owned(),
-            streams,
-            tasks,
-            stop,
+            local,
             serving: Mutex::new(None),
         }
     }
@@ -91,7 +79,7 @@ impl Applications {
         let opened = if move_port {
             let moved = place.choose(&rng).await.map_err(Failure::new)?;
             if let Some(old) = serving.take() {
-                old.stop.cancel();
+                old.closing.now.cancel();
             }
             self.serve(moved)?
         } else if let Some(open) = serving.take() {
@@ -107,12 +95,12 @@ impl Applications {
         let gate = Arc::new(Gate::new(bound.port(), names)?);
         let service = Arc::new(Service {
             gate: gate.clone(),
-            carrier: Carrier::new(self.streams.clone(), self.tasks.clone()),
+            carrier: self.local.carrier(),
         });
-        let stop = self.stop.child_token();
-        let serving = listener::serve(bound, service, self.tasks.clone(), stop.clone());
-        self.tasks.spawn(serving);
-        Ok(Serving { gate, stop })
+        let closing = self.local.closing();
+        let serving = listener::serve(bound, service, self.local.open.clone(), closing.clone());
+        self.local.listening.spawn(serving);
+        Ok(Serving { gate, closing })
     }
 }
 

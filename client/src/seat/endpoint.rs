@@ -6,18 +6,16 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use ring::rand::SystemRandom;
 use serde::{Deserialize, Serialize};
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
-use crate::carry::{Carrier, Streams};
 use crate::exit::Failure;
 use crate::kube::certificate::Certificate;
 use crate::kube::gate::Gate;
 use crate::kube::listener::{self, Service};
 use crate::kube::token::TokenKey;
-use crate::loopback::Bound;
+use crate::loopback::{Bound, Closing};
 use crate::paths::Paths;
 use crate::profile::ProfileName;
+use crate::seat::Local;
 
 /// Where the endpoint is, for the kubeconfig.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +28,7 @@ pub struct Described {
 
 struct Serving {
     described: Described,
-    stop: CancellationToken,
+    closing: Closing,
 }
 
 /// The endpoint of one profile.
@@ -38,9 +36,7 @@ pub struct Endpoint {
     directory: PathBuf,
     token_key: PathBuf,
     name: ProfileName,
-    streams: Arc<dyn Streams>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
+    local: Local,
     serving: Mutex<Result<Serving, Failure>>,
 }
 
@@ -55,20 +51,12 @@ impl std::fmt::Debug for Endpoint {
 impl Endpoint {
     /// An endpoint that is not open yet.
     #[must_use]
-    pub fn new(
-        paths: &Paths,
-        name: &ProfileName,
-        streams: Arc<dyn Streams>,
-        tasks: TaskTracker,
-        stop: CancellationToken,
-    ) -> Self {
+    pub(super) fn new(paths: &Paths, name: &ProfileName, local: Local) -> Self {
         Self {
             directory: paths.profile(name),
             token_key: paths.token_key(),
             name: name.clone(),
-            streams,
-            tasks,
-            stop,
+            local,
             serving: Mutex::new(Err(Failure::new("the local endpoint is not open"))),
         }
     }
@@ -93,7 +81,8 @@ impl Endpoint {
     /// Who has the port.
     pub async fn described(&self) -> Result<Described, Failure> {
         let open = self.serving.lock().is_ok();
-        if !open {
+        // A port that was given up is another agent's, and is where it was.
+        if !open && !self.local.gently.is_cancelled() {
             self.open().await;
         }
         match &*self.serving.lock() {
@@ -114,7 +103,7 @@ impl Endpoint {
         let described = served.described.clone();
         let old = std::mem::replace(&mut *self.serving.lock(), Ok(served));
         if let Ok(old) = old {
-            old.stop.cancel();
+            old.closing.now.cancel();
         }
         Ok(described)
     }
@@ -132,22 +121,17 @@ impl Endpoint {
         let port = bound.port();
         let service = Service {
             gate: Gate::new(port, self.name.clone(), self.token_key()?),
-            carrier: Carrier::new(self.streams.clone(), self.tasks.clone()),
+            carrier: self.local.carrier(),
         };
         let tls = certificate.server_config().map_err(Failure::new)?;
-        let stop = self.stop.child_token();
-        let serving = listener::serve(
-            bound,
-            tls,
-            Arc::new(service),
-            self.tasks.clone(),
-            stop.clone(),
-        );
-        self.tasks.spawn(serving);
+        let closing = self.local.closing();
+        let open = self.local.open.clone();
+        let serving = listener::serve(bound, tls, Arc::new(service), open, closing.clone());
+        self.local.listening.spawn(serving);
         let described = Described {
             port,
             certificate_pem: certificate.pem().to_owned(),
         };
-        Ok(Serving { described, stop })
+        Ok(Serving { described, closing })
     }
 }

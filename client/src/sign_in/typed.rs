@@ -41,7 +41,7 @@ pub(super) async fn sign_in(
     let page = Page::checked(&begun.url, wanted.origins)?;
     let path = format!("/v1/sign-ins/{}", path_segment(&begun.sign_in_id)?);
     let life = UnixMillis(begun.expires_ms).since(clock::now());
-    talk.say(format!(
+    talk.ask(&format!(
         "Open this address in a browser on a machine of yours: {}",
         page.url()
     ));

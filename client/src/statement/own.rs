@@ -87,7 +87,7 @@ impl Statements {
         let asked = json!({ "nonce": STANDARD.encode(nonce) });
         let path = "/v1/passkeys/registrations";
         let begun: Begun = call(desk.api(), Method::POST, path, Some(asked)).await?;
-        talk.say(format!(
+        talk.ask(&format!(
             "Make the new passkey on the page that opens. It shows the code {}.",
             say::printable(&begun.matching_code)
         ));

@@ -108,7 +108,7 @@ pub(super) async fn ask(
     } else {
         "on the page that opens"
     };
-    talk.say(format!(
+    talk.ask(&format!(
         "Touch your key {place}, if it shows these words: {}",
         words(&draft.body_hash())
     ));

@@ -18,7 +18,7 @@ use super::gate::{Gate, Passed};
 use crate::carry::{Body, Carrier, local};
 use crate::clock;
 use crate::exit::Failure;
-use crate::loopback::{Bound, IDLE, Place, page};
+use crate::loopback::{Bound, Closing, IDLE, Place, page};
 
 /// Where the profile in `directory` listens. Browsers look for `*.localhost` at both addresses of this machine, and what
 /// another user served at the second would be the application's page.
@@ -41,32 +41,34 @@ pub struct Service {
     pub carrier: Carrier,
 }
 
-/// Serves until `stop` is cancelled; `tasks` owns the connections.
+/// Serves until it is closed; `tasks` owns the connections.
 ///
 /// # Cancel safety
-/// Dropping it closes the port; connections end with `stop`.
-pub async fn serve(
-    bound: Bound,
-    service: Arc<Service>,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-) {
-    let connected = |stream| connection(stream, service.clone());
-    bound.serve(connected, tasks, stop).await;
+/// Dropping it closes the port; connections end as `closing` says.
+pub async fn serve(bound: Bound, service: Arc<Service>, tasks: TaskTracker, closing: Closing) {
+    let connected = |stream, gently| connection(stream, service.clone(), gently);
+    bound.serve(connected, tasks, closing).await;
 }
 
-async fn connection(stream: TcpStream, service: Arc<Service>) {
+async fn connection(stream: TcpStream, service: Arc<Service>, gently: CancellationToken) {
     let answer = service_fn(move |request| {
         let service = service.clone();
         async move { Ok::<_, std::convert::Infallible>(service.answer(request).await) }
     });
-    let served = http1::Builder::new()
+    let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .serve_connection(TokioIo::new(stream), answer)
-        .with_upgrades()
-        .await;
-    if let Err(error) = served {
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = gently.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "A browser's connection ended early.");
     }
 }

@@ -26,7 +26,10 @@ fn running() -> Running {
     let paths = paths(scratch.path());
     let agent = Agent::new(paths.clone(), CancellationToken::new());
     let listener = UnixListener::bind(paths.socket()).unwrap();
-    agent.tasks.spawn(serve(agent.clone(), listener));
+    let served = agent.clone();
+    agent
+        .tasks
+        .spawn(async move { serve(&served, &listener).await });
     Running {
         agent,
         paths,
@@ -68,12 +71,16 @@ async fn a_call_is_answered_and_an_unknown_one_refused() {
 #[tokio::test]
 async fn an_agent_that_is_told_to_stop_answers_and_stops() {
     let running = running();
-    let stopped = running
-        .call(AGENT, "stop", json!({"only_idle": true}))
-        .await
-        .unwrap();
-    assert_eq!(stopped["stopping"], true);
+    running.call(AGENT, "stop", Value::Null).await.unwrap();
     running.agent.stop.cancelled().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_nobody_uses_leaves_to_another() {
+    let running = running();
+    let asked = running.call(AGENT, "hand-over", Value::Null).await;
+    assert_eq!(asked.unwrap()["leaving"], true);
+    running.agent.leaving.cancelled().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,13 +23,13 @@ struct Local {
     token: String,
     cluster: Arc<FakeCluster>,
     tasks: TaskTracker,
-    stop: CancellationToken,
+    closing: Closing,
     _scratch: tempfile::TempDir,
 }
 
 impl Drop for Local {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.closing.now.cancel();
     }
 }
 
@@ -41,14 +41,14 @@ async fn local() -> Local {
     let certificate = Certificate::load_or_create(scratch.path()).unwrap();
     let key = key(scratch.path());
     let token = key.issue(&context("prod"), clock::now()).text.to_string();
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let (tasks, closing) = (TaskTracker::new(), Closing::default());
     let cluster = FakeCluster::new(tasks.clone());
     let service = Arc::new(Service {
         gate: Gate::new(port, "one".parse().unwrap(), key),
         carrier: Carrier::new(cluster.clone(), tasks.clone()),
     });
     let tls = certificate.server_config().unwrap();
-    tasks.spawn(serve(bound, tls, service, tasks.clone(), stop.clone()));
+    tasks.spawn(serve(bound, tls, service, tasks.clone(), closing.clone()));
     let pem = certificate.pem().to_owned();
     Local {
         port,
@@ -56,7 +56,7 @@ async fn local() -> Local {
         token,
         cluster,
         tasks,
-        stop,
+        closing,
         _scratch: scratch,
     }
 }

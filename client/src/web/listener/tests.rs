@@ -12,13 +12,13 @@ struct Local {
     host: String,
     cookie: String,
     cluster: Arc<FakeCluster>,
-    stop: CancellationToken,
+    closing: Closing,
     _scratch: tempfile::TempDir,
 }
 
 impl Drop for Local {
     fn drop(&mut self) {
-        self.stop.cancel();
+        self.closing.now.cancel();
     }
 }
 
@@ -29,13 +29,13 @@ async fn local() -> Local {
     let port = bound.port();
     let names = Names::load(scratch.path()).unwrap();
     let gate = Arc::new(Gate::new(port, names).unwrap());
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
+    let (tasks, closing) = (TaskTracker::new(), Closing::default());
     let cluster = FakeCluster::new(tasks.clone());
     let service = Arc::new(Service {
         gate: gate.clone(),
         carrier: Carrier::new(cluster.clone(), tasks.clone()),
     });
-    tasks.spawn(serve(bound, service, tasks.clone(), stop.clone()));
+    tasks.spawn(serve(bound, service, tasks.clone(), closing.clone()));
     let target = "service/prod/wiki".parse().unwrap();
     let invitation = gate.invite(&target, clock::now()).unwrap();
     let host = invitation
@@ -50,7 +50,7 @@ async fn local() -> Local {
         host,
         cookie: String::new(),
         cluster,
-        stop,
+        closing,
         _scratch: scratch,
     };
     let entered = local.send(&local.get(path, "")).await;
