@@ -131,6 +131,7 @@ pub async fn examine(global: &Global) -> Result<Vec<Finding>, Failure> {
     findings.push(machine::private_files(&patient));
     findings.push(gateway::name(&patient).await);
     findings.push(gateway::connection(&patient));
+    findings.push(gateway::version(&patient));
     findings.push(gateway::clock(&patient));
     findings.push(gateway::roster(&patient));
     findings.push(gateway::sign_in(&patient));

@@ -33,6 +33,7 @@ pub mod sign_in;
 pub mod statement;
 pub mod talk;
 pub mod timestamp;
+pub mod version;
 pub mod web;
 
 #[cfg(test)]

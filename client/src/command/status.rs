@@ -4,10 +4,14 @@ use adit_proto::Reason;
 use serde_json::{Value, json};
 
 use super::output;
+use crate::agent::client::on_stderr;
 use crate::agent::protocol::SeatStatus;
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};
+use crate::version::outdated;
 
+/// Where the gateway says which version it is.
+const VERSION: &str = "/gateway/version";
 /// Where the gateway says when the sign-in ends.
 const UNTIL: &str = "/sign_in/expires_ms";
 
@@ -31,6 +35,10 @@ pub async fn run(global: &Global) -> Result<(), Failure> {
         output::print_json(&json!({"agent": seat, "who": who}))?;
     } else {
         print(&seat, who.as_ref())?;
+    }
+    let gateway = who.as_ref().and_then(|who| who.pointer(VERSION));
+    if let Some(told) = gateway.and_then(Value::as_str).and_then(outdated) {
+        on_stderr(&format!("Update adit on this machine: {told}."));
     }
     match (seat.trouble, sign_in) {
         (Some(failure), _) => Err(failure),

@@ -11,7 +11,10 @@ use tokio::time::timeout;
 use super::{Finding, Patient};
 use crate::clock;
 use crate::exit::Failure;
+use crate::version::outdated;
 
+/// Where the gateway says which version it is.
+const VERSION: &str = "/gateway/version";
 /// How long a name may take to be resolved.
 const RESOLVING: Duration = Duration::from_secs(5);
 /// How far clocks may be apart; beyond it offers are refused with `clock_skew`.
@@ -51,6 +54,18 @@ fn of_trouble(trouble: &Failure) -> Finding {
     let repair = trouble.repair.iter().map(String::as_str).chain([udp]);
     let repair = repair.collect::<Vec<_>>().join("; ");
     found.repaired_by(repair)
+}
+
+/// Whether this program is of an older version.
+pub(super) fn version(patient: &Patient<'_>) -> Finding {
+    let theirs = patient.who.as_ref().and_then(|who| who.pointer(VERSION));
+    let Some(theirs) = theirs.and_then(Value::as_str) else {
+        return Finding::skipped("version", "the gateway does not tell its version");
+    };
+    match outdated(theirs) {
+        Some(told) => Finding::warning("version", told, "update adit on this machine"),
+        None => Finding::good("version", "not older than the gateway"),
+    }
 }
 
 /// Whether the clocks agree.
