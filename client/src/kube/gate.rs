@@ -2,7 +2,7 @@
 //!
 //! A browser page can send requests to 127.0.0.1, also under a name that it makes resolve there. So the `Host` (and the
 //! authority, where there is one) must be exactly the listener's and an `Origin` its own; nothing is answered with CORS
-//! headers. Then the token decides.
+//! headers. Then the token decides: it names its cluster, and the path may do so too.
 
 use adit_proto::Reason;
 use adit_proto::target::Name;
@@ -10,13 +10,16 @@ use adit_proto::time::UnixMillis;
 use http::header::{AUTHORIZATION, ORIGIN};
 use http::{HeaderMap, StatusCode, Uri};
 
-use super::token::{Context, Entitled, TokenKey};
+use super::token::{Entitled, TokenKey};
 use crate::exit::Failure;
 use crate::loopback::{Found, host_of, only};
 use crate::profile::ProfileName;
 
-/// What every path begins with.
+/// What paths begin with, but for those of `kubectl proxy`, which leaves out the path of a server.
 const PREFIX: &str = "/k/";
+/// The origin that WebSocket clients of Go send (golang.org/x/net/websocket must have one, and Kubernetes' own clients
+/// give it this). With a token it is no page's: a page cannot add one.
+const OF_LIBRARIES: &str = "http://localhost";
 
 /// Why a request does not pass.
 #[derive(Debug)]
@@ -69,16 +72,12 @@ impl Gate {
     /// [`Turned`]: 403 for a foreign host or origin, 404 for another path, 401 for the token.
     pub fn check(&self, uri: &Uri, headers: &HeaderMap, now: UnixMillis) -> Result<Passed, Turned> {
         self.check_host(uri, headers)?;
-        self.check_origin(headers)?;
+        self.check_origin(headers, now)?;
         let no_cluster = || {
             let message = "no cluster of this name is served here";
             turned(StatusCode::NOT_FOUND, Reason::UnknownOrForbidden, message)
         };
         let (cluster, rest) = split(uri).ok_or_else(no_cluster)?;
-        let context = Context {
-            profile: self.profile.clone(),
-            cluster,
-        };
         let bad_token = |message: &str| {
             let failure = Failure::of(Reason::SignInRequired, message)
                 .repaired_by("use the context that `adit kube` writes");
@@ -89,8 +88,11 @@ impl Gate {
             .ok_or_else(|| bad_token("the local endpoint needs the token of the exec plugin"))?;
         let entitled = self
             .key
-            .check(context, token, now)
+            .check(&self.profile, token, now)
             .map_err(|error| bad_token(&error.to_string()))?;
+        if cluster.is_some_and(|cluster| cluster != *entitled.cluster()) {
+            return Err(bad_token("the token is not one for this cluster"));
+        }
         Ok(Passed { entitled, rest })
     }
 
@@ -102,9 +104,14 @@ impl Gate {
             .ok_or_else(|| turned(StatusCode::FORBIDDEN, Reason::RequestMalformed, message))
     }
 
-    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Turned> {
+    fn check_origin(&self, headers: &HeaderMap, now: UnixMillis) -> Result<(), Turned> {
+        let shows_token = || {
+            let token = bearer(headers);
+            token.is_some_and(|token| self.key.check(&self.profile, token, now).is_ok())
+        };
         let right = match only(headers, &ORIGIN) {
             Found::None => true,
+            Found::One(OF_LIBRARIES) => shows_token(),
             Found::One(origin) => origin == self.origin,
             Found::Bad => false,
         };
@@ -122,14 +129,19 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     }
 }
 
-/// Takes `/k/CLUSTER` off; the rest stays as sent, and is `/` where there is none.
-fn split(uri: &Uri) -> Option<(Name, String)> {
-    let after = uri.path().strip_prefix(PREFIX)?;
-    let (cluster, path) = match after.find('/') {
-        Some(at) => after.split_at_checked(at)?,
-        None => (after, "/"),
+/// Takes `/k/CLUSTER` off, if it is there; the rest stays as sent, and is `/` where there is none.
+fn split(uri: &Uri) -> Option<(Option<Name>, String)> {
+    let (cluster, path) = match uri.path().strip_prefix(PREFIX) {
+        None => (None, uri.path()),
+        Some(after) => {
+            let at = after.find('/').unwrap_or(after.len());
+            let (cluster, path) = after.split_at_checked(at)?;
+            (
+                Some(cluster.parse().ok()?),
+                if path.is_empty() { "/" } else { path },
+            )
+        }
     };
-    let cluster = cluster.parse().ok()?;
     let rest = match uri.query() {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
@@ -177,6 +189,8 @@ mod tests {
                 "/api/v1/a%2Fb//c?x=%41&y",
             ),
             ("/k/prod", "/"),
+            ("/api/v1/pods?limit=1", "/api/v1/pods?limit=1"),
+            ("/", "/"),
             ("/k/prod?timeout=32s", "/?timeout=32s"),
         ] {
             assert_eq!(check(uri, &[HOST_OK, TOKEN_OK]).unwrap().rest, rest);
@@ -200,12 +214,25 @@ mod tests {
                 "{host}"
             );
         }
-        for origin in ["https://evil.example", "null", "http://127.0.0.1:4711"] {
+        for origin in [
+            "https://evil.example",
+            "null",
+            "http://127.0.0.1:4711",
+            "https://localhost",
+            "http://localhost:8080",
+        ] {
             let headers = [HOST_OK, TOKEN_OK, ("origin", origin)];
             assert_eq!(check("/k/prod/api", &headers), Err(403), "{origin}");
         }
         let own = [HOST_OK, TOKEN_OK, ("origin", "https://127.0.0.1:4711")];
         assert!(check("/k/prod/api", &own).is_ok());
+        let library = ("origin", "http://localhost");
+        assert!(check("/k/prod/api", &[HOST_OK, TOKEN_OK, library]).is_ok());
+        assert_eq!(
+            check("/k/prod/api", &[HOST_OK, library]),
+            Err(403),
+            "a page has no token"
+        );
         assert_eq!(check("/k/prod/api", &[TOKEN_OK]), Err(403), "no host");
         assert_eq!(
             check("/k/prod/api", &[HOST_OK, HOST_OK, TOKEN_OK]),
@@ -239,16 +266,8 @@ mod tests {
     }
 
     #[test]
-    fn other_paths_and_names_are_404() {
-        for uri in [
-            "/",
-            "/k/",
-            "/k//api",
-            "/k/PROD/api",
-            "/k/pr%6fd/api",
-            "/api/v1",
-            "/K/prod",
-        ] {
+    fn other_names_are_404() {
+        for uri in ["/k/", "/k//api", "/k/PROD/api", "/k/pr%6fd/api"] {
             assert_eq!(check(uri, &[HOST_OK, TOKEN_OK]), Err(404), "{uri}");
         }
     }

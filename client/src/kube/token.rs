@@ -1,4 +1,5 @@
-//! Tokens for the local listener: a MAC over one context and an expiry, under a key in the runtime directory.
+//! Tokens for the local listener: the name of a cluster, and a MAC over it, the profile and an expiry, under a key in the
+//! runtime directory.
 //!
 //! The key outlives a restart of the agent, so a kubectl that holds a token goes on working.
 
@@ -40,8 +41,8 @@ pub enum TokenKeyError {
 /// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TokenError {
-    /// It was not made here, or for another context.
-    #[error("the token is not one for this cluster")]
+    /// It was not made here, or for another profile.
+    #[error("the token was not made by this agent")]
     Invalid,
     /// Its hour is over.
     #[error("the token has expired")]
@@ -119,22 +120,31 @@ impl TokenKey {
         let mac = hmac::sign(&self.0, &content(context, expires));
         let mut bytes = expires.0.to_be_bytes().to_vec();
         bytes.extend_from_slice(mac.as_ref());
-        let text = Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes));
+        let text = Zeroizing::new(format!(
+            "{}.{}",
+            context.cluster,
+            URL_SAFE_NO_PAD.encode(bytes)
+        ));
         Token { text, expires }
     }
 
-    /// Checks a token, its MAC in constant time.
+    /// Checks a token of `profile`, its MAC in constant time.
     ///
     /// # Errors
     /// [`TokenError`].
     pub fn check(
         &self,
-        context: Context,
+        profile: &ProfileName,
         presented: &str,
         now: UnixMillis,
     ) -> Result<Entitled, TokenError> {
+        let (cluster, rest) = presented.split_once('.').ok_or(TokenError::Invalid)?;
+        let context = Context {
+            profile: profile.clone(),
+            cluster: cluster.parse().map_err(|_| TokenError::Invalid)?,
+        };
         let bytes = URL_SAFE_NO_PAD
-            .decode(presented)
+            .decode(rest)
             .map_err(|_| TokenError::Invalid)?;
         let (expires, mac) = bytes.split_first_chunk().ok_or(TokenError::Invalid)?;
         let expires = UnixMillis(u64::from_be_bytes(*expires));
@@ -182,16 +192,15 @@ pub(crate) mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let key = key(scratch.path());
         let token = key.issue(&context("prod"), NOW);
-        let entitled = key.check(context("prod"), &token.text, NOW).unwrap();
+        let one = context("prod").profile;
+        let entitled = key.check(&one, &token.text, NOW).unwrap();
         assert_eq!(entitled.cluster().as_str(), "prod");
-        let elsewhere = key.check(context("dev"), &token.text, NOW);
+        let elsewhere = token.text.replace("prod.", "dev.");
+        let elsewhere = key.check(&one, &elsewhere, NOW);
         assert_eq!(elsewhere, Err(TokenError::Invalid));
-        let other_profile = Context {
-            profile: "two".parse().unwrap(),
-            ..context("prod")
-        };
-        assert!(key.check(other_profile, &token.text, NOW).is_err());
-        let late = key.check(context("prod"), &token.text, NOW.after(LIFE));
+        let two = "two".parse().unwrap();
+        assert!(key.check(&two, &token.text, NOW).is_err());
+        let late = key.check(&one, &token.text, NOW.after(LIFE));
         assert_eq!(late, Err(TokenError::Expired));
     }
 
@@ -200,22 +209,34 @@ pub(crate) mod tests {
         let scratch = tempfile::tempdir().unwrap();
         let key = key(scratch.path());
         let token = key.issue(&context("prod"), NOW);
-        let bytes = URL_SAFE_NO_PAD.decode(token.text.as_bytes()).unwrap();
+        let (_, signed) = token.text.split_once('.').unwrap();
+        let bytes = URL_SAFE_NO_PAD.decode(signed).unwrap();
         for index in 0..bytes.len() {
             let mut altered = bytes.clone();
             altered[index] ^= 1;
-            let text = URL_SAFE_NO_PAD.encode(altered);
+            let text = format!("prod.{}", URL_SAFE_NO_PAD.encode(altered));
             assert_eq!(
-                key.check(context("prod"), &text, NOW),
+                key.check(&context("prod").profile, &text, NOW),
                 Err(TokenError::Invalid)
             );
         }
-        for text in ["", "x", "=", token.text.split_at(1).1] {
-            assert!(key.check(context("prod"), text, NOW).is_err());
+        for text in [
+            "",
+            "x",
+            ".",
+            "prod.",
+            "prod.=",
+            signed,
+            token.text.split_at(1).1,
+        ] {
+            assert!(key.check(&context("prod").profile, text, NOW).is_err());
         }
         let other = tempfile::tempdir().unwrap();
         let foreign = self::key(other.path()).issue(&context("prod"), NOW);
-        assert!(key.check(context("prod"), &foreign.text, NOW).is_err());
+        assert!(
+            key.check(&context("prod").profile, &foreign.text, NOW)
+                .is_err()
+        );
     }
 
     #[test]
@@ -224,7 +245,7 @@ pub(crate) mod tests {
         let token = key(scratch.path()).issue(&context("prod"), NOW);
         assert!(
             key(scratch.path())
-                .check(context("prod"), &token.text, NOW)
+                .check(&context("prod").profile, &token.text, NOW)
                 .is_ok()
         );
     }

@@ -158,13 +158,8 @@ async fn without_a_person_a_missing_sign_in_is_told_and_no_page_is_opened() {
         .await
         .unwrap();
     let key = stage.seat.endpoint().token_key().unwrap();
-    let context = crate::kube::token::Context {
-        profile: "one".parse().unwrap(),
-        cluster,
-    };
-    assert!(
-        key.check(context, &credential.token, crate::clock::now())
-            .is_ok()
-    );
+    let profile = "one".parse().unwrap();
+    let entitled = key.check(&profile, &credential.token, crate::clock::now());
+    assert_eq!(*entitled.unwrap().cluster(), cluster);
     stage.seat.close().await;
 }

@@ -164,6 +164,8 @@ pub(super) fn parse(path: &Path, envelope: Envelope) -> Result<KubeRequest, Requ
         ["apis", group, version, parts @ ..] if !parts.is_empty() => {
             (field::group(group)?, *version, parts)
         }
+        // The API server has its two lists of versions and groups at both paths.
+        ["api" | "apis"] => return non_resource::parse(&words, envelope),
         words if path.trailing_slash && !words.is_empty() => {
             return Err(RequestError::EmptySegment);
         }

@@ -138,6 +138,14 @@ fn discovery_health_and_version_are_carried_for_reading_only() {
 }
 
 #[test]
+fn the_lists_of_versions_and_groups_may_end_in_a_slash() {
+    for (target, path) in [("/api/", "/api"), ("/apis/", "/apis")] {
+        assert_eq!(non_resource(target).path(), path);
+        assert_eq!(parse("POST", target), Err(RequestError::MethodOfPath));
+    }
+}
+
+#[test]
 fn other_paths_are_not_carried() {
     for target in [
         "/",
