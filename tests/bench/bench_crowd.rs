@@ -95,7 +95,8 @@ impl Crowd {
     }
 
     /// Opens so many streams, on one machine after the other, and sees a byte come back on each before the next: the
-    /// service has room for a hundred that wait to be accepted.
+    /// service has room for a hundred that wait to be accepted. Beyond that its kernel answers with SYN cookies, and a
+    /// connection whose first byte was dropped then begins with its second.
     fn streams(&self, scene: &Scene, count: usize) -> Result<Vec<TcpStream>> {
         let addresses = self.addresses.iter().cycle().take(count);
         scene.on_client(|| {
