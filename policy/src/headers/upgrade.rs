@@ -189,6 +189,11 @@ mod tests {
             ["v5.channel.k8s.io, v4.channel.k8s.io"]
         );
         assert!(!headers.contains_key("sec-websocket-extensions"));
+
+        let mut pairs = WEB_SOCKET.to_vec();
+        pairs.push((name, "base64url.bearer.authorization.k8s.io.c2VjcmV0"));
+        let headers = asked("/exec?command=sh", &pairs).unwrap();
+        assert!(!headers.contains_key(name), "nothing known is left");
     }
 
     #[test]

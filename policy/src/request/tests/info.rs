@@ -50,6 +50,22 @@ fn methods_become_verbs() {
         ),
     ] {
         assert_eq!(resource(method, target).verb(), verb, "{method} {target}");
+        assert_eq!(parse(method, target).unwrap().method(), method);
+    }
+    for (method, verb) in [("GET", "get"), ("HEAD", "head")] {
+        let request = parse(method, "/version").unwrap();
+        assert!(
+            matches!(&request, KubeRequest::NonResource(request) if request.verb() == verb),
+            "{request:?}"
+        );
+    }
+}
+
+#[test]
+fn a_resource_has_digits_dots_and_underscores_too() {
+    for name in ["http2routes", "widgets.v1", "queue_depth"] {
+        let target = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/a/{name}");
+        assert_eq!(resource("GET", &target).resource(), name);
     }
 }
 
@@ -265,6 +281,21 @@ fn k24_requests_that_change_rights_are_a_class_of_their_own() {
 }
 
 #[test]
+fn classes_have_stable_names() {
+    let classes = [
+        RequestClass::Read,
+        RequestClass::SecretRead,
+        RequestClass::Write,
+        RequestClass::HighRisk,
+        RequestClass::Stream,
+    ];
+    assert_eq!(
+        classes.map(RequestClass::as_str),
+        ["read", "secret_read", "write", "high_risk", "stream"]
+    );
+}
+
+#[test]
 fn k12_exec_and_its_like_are_streams_whatever_the_method() {
     for method in ["GET", "POST"] {
         for subresource in ["exec", "attach", "portforward", "proxy"] {
@@ -288,8 +319,10 @@ fn upgrading(connection: &str, protocols: &[&str]) -> Result<Option<Upgrade>, Re
     for protocol in protocols {
         headers.append(UPGRADE, protocol.parse().unwrap());
     }
-    KubeRequest::parse(&Method::GET, "/api/v1/pods?watch=1", &headers)
-        .map(|request| request.upgrade())
+    let request = KubeRequest::parse(&Method::GET, "/api/v1/pods?watch=1", &headers)?;
+    let streams = request.class() == RequestClass::Stream;
+    assert_eq!(streams, request.upgrade().is_some());
+    Ok(request.upgrade())
 }
 
 #[test]
