@@ -41,15 +41,15 @@ pub async fn run(paths: Paths) -> Result<(), Failure> {
         }
     }
     let mut told = std::pin::pin!(told_to_end());
-    tokio::select! {
-        () = serve(&agent, &listener) => {}
-        told = &mut told => told?,
-    }
+    let leaves = tokio::select! {
+        () = serve(&agent, &listener) => agent.leaving.is_cancelled(),
+        told = &mut told => told.map(|()| false)?,
+    };
     // While the lock is held it is nobody else's.
     if let Err(error) = std::fs::remove_file(paths.socket()) {
         tracing::warn!(%error, "The socket was gone already.");
     }
-    if agent.leaving.is_cancelled() {
+    if leaves {
         serve_the_last(&agent, &listener);
         drop(listener);
         agent.give_up().await;
