@@ -71,6 +71,11 @@ impl Caller {
         (!value.is_empty()).then_some(value)
     }
 
+    fn is_on_desktop(&self) -> bool {
+        let displays = ["DISPLAY", "WAYLAND_DISPLAY"];
+        displays.iter().any(|it| self.variable(it).is_some())
+    }
+
     fn allowed(&self) -> impl Iterator<Item = (&String, &String)> {
         self.environment
             .iter()
@@ -159,8 +164,7 @@ pub fn open(page: &Page, caller: &Caller, directory: &Path) -> Result<Opened, Fa
 }
 
 fn notify(caller: &Caller) {
-    let on_desktop = ["DISPLAY", "WAYLAND_DISPLAY"];
-    if on_desktop.iter().any(|it| caller.variable(it).is_some())
+    if caller.is_on_desktop()
         && let Err(error) = start(NOTIFIER, NOTICE, caller)
     {
         tracing::debug!(%error, "No notification was shown.");
@@ -266,42 +270,20 @@ mod tests {
         assert!(!file.exists());
     }
 
-    #[tokio::test]
-    async fn a_desktop_is_notified_and_a_terminal_alone_is_not() {
-        let scratch = tempfile::tempdir().unwrap();
-        let page = Page::checked("https://gw.example.org/", &origins()).unwrap();
-        let (notifier, shown) = (scratch.path().join(NOTIFIER), scratch.path().join("shown"));
-        let script = format!(
-            "#!/bin/sh\necho \"$@\" >>{0}.new; mv {0}.new {0}\n",
-            shown.display()
-        );
-        std::fs::write(&notifier, script).unwrap();
-        std::fs::set_permissions(&notifier, std::fs::Permissions::from_mode(0o755)).unwrap();
-        let path = format!("{}:/usr/bin:/bin", scratch.path().display());
-        let mut caller = Caller {
-            interactive: true,
-            environment: [
-                ("BROWSER".to_owned(), "true".to_owned()),
-                ("PATH".to_owned(), path),
-            ]
-            .into(),
-        };
-        let alone = open(&page, &caller, scratch.path()).unwrap();
-        caller
-            .environment
-            .insert("DISPLAY".to_owned(), ":0".to_owned());
-        let desktop = open(&page, &caller, scratch.path()).unwrap();
-        let seen = async {
-            while !shown.exists() {
-                tokio::task::yield_now().await;
-            }
-        };
-        let bound = std::time::Duration::from_secs(20);
-        tokio::time::timeout(bound, seen).await.unwrap();
-        let text = std::fs::read_to_string(&shown).unwrap();
-        assert_eq!(text.lines().count(), 1, "{text}");
-        assert!(text.contains("waits for you"), "{text}");
-        drop((alone, desktop));
+    #[test]
+    fn only_a_caller_on_a_desktop_is_notified() {
+        for (name, value, notified) in [
+            ("DISPLAY", ":0", true),
+            ("WAYLAND_DISPLAY", "wayland-0", true),
+            ("DISPLAY", "", false),
+            ("XDG_CURRENT_DESKTOP", "GNOME", false),
+        ] {
+            let caller = Caller {
+                interactive: true,
+                environment: [(name.to_owned(), value.to_owned())].into(),
+            };
+            assert_eq!(caller.is_on_desktop(), notified, "{name}={value}");
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 
 use semver::Version;
 
+/// Where the gateway says which version it is, in its answer to `/v1/whoami` (RFC 6901).
+pub const TOLD_AT: &str = "/gateway/version";
+
 /// What to tell somebody whose program is older than the gateway. `None` if it is not, or if the gateway tells no version.
 #[must_use]
 pub fn outdated(gateway: &str) -> Option<String> {

@@ -8,10 +8,8 @@ use crate::agent::client::on_stderr;
 use crate::agent::protocol::SeatStatus;
 use crate::cli::Global;
 use crate::exit::{Exit, Failure};
-use crate::version::outdated;
+use crate::version::{TOLD_AT, outdated};
 
-/// Where the gateway says which version it is.
-const VERSION: &str = "/gateway/version";
 /// Where the gateway says when the sign-in ends.
 const UNTIL: &str = "/sign_in/expires_ms";
 
@@ -36,7 +34,7 @@ pub async fn run(global: &Global) -> Result<(), Failure> {
     } else {
         print(&seat, who.as_ref())?;
     }
-    let gateway = who.as_ref().and_then(|who| who.pointer(VERSION));
+    let gateway = who.as_ref().and_then(|who| who.pointer(TOLD_AT));
     if let Some(told) = gateway.and_then(Value::as_str).and_then(outdated) {
         on_stderr(&format!("Update adit on this machine: {told}."));
     }

@@ -11,10 +11,8 @@ use tokio::time::timeout;
 use super::{Finding, Patient};
 use crate::clock;
 use crate::exit::Failure;
-use crate::version::outdated;
+use crate::version::{TOLD_AT, outdated};
 
-/// Where the gateway says which version it is.
-const VERSION: &str = "/gateway/version";
 /// How long a name may take to be resolved.
 const RESOLVING: Duration = Duration::from_secs(5);
 /// How far clocks may be apart; beyond it offers are refused with `clock_skew`.
@@ -58,7 +56,7 @@ fn of_trouble(trouble: &Failure) -> Finding {
 
 /// Whether this program is of an older version.
 pub(super) fn version(patient: &Patient<'_>) -> Finding {
-    let theirs = patient.who.as_ref().and_then(|who| who.pointer(VERSION));
+    let theirs = patient.who.as_ref().and_then(|who| who.pointer(TOLD_AT));
     let Some(theirs) = theirs.and_then(Value::as_str) else {
         return Finding::skipped("version", "the gateway does not tell its version");
     };
