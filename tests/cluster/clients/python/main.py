@@ -101,9 +101,10 @@ def carry(call, pod, with_input, on_terminal, said=None, **command):
         if with_input:
             threading.Thread(target=read_input, args=(opened,), daemon=True).start()
         while opened.is_open():
-            opened.update(timeout=None)
-            for channel, file in [(STDOUT_CHANNEL, 1), (STDERR_CHANNEL, 2)]:
-                write(file, opened.read_channel(channel))
+            # A look at one output takes in what has come for the other, which would lie there until something else comes.
+            opened.update(timeout=0.1)
+            show(opened)
+        show(opened)
     finally:
         if before:
             termios.tcsetattr(0, termios.TCSADRAIN, before)
@@ -129,6 +130,11 @@ def read_input(opened):
     while piece := os.read(0, 4096):
         opened.write_stdin(piece)
     opened.close_channel(STDIN_CHANNEL)
+
+
+def show(opened):
+    for channel, file in [(STDOUT_CHANNEL, 1), (STDERR_CHANNEL, 2)]:
+        write(file, opened.read_channel(channel))
 
 
 def write(file, piece):
