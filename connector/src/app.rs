@@ -170,18 +170,13 @@ impl App {
 
     /// Follows the roster, and does what is due from time to time. Ends never.
     async fn keep_house(&self) {
-        let bearer = self
-            .control
-            .links
-            .kube
-            .as_ref()
-            .and_then(|kube| kube.upstream().bearer());
-        let token = async {
-            if let Some(bearer) = bearer {
-                bearer.refresh().await;
+        let kube = &self.control.links.kube;
+        let upstream = async {
+            if let Some(kube) = kube {
+                kube.upstream().follow().await;
             }
         };
-        tokio::join!(self.sessions.follow_roster(), token, self.tick());
+        tokio::join!(self.sessions.follow_roster(), upstream, self.tick());
     }
 
     async fn tick(&self) {

@@ -20,6 +20,6 @@ mod splice;
 mod tests;
 mod upstream;
 
-pub use credentials::{Bearer, CredentialsError, load};
+pub use credentials::{CredentialsError, load};
 pub use serve::Kube;
 pub use upstream::Upstream;

@@ -5,11 +5,12 @@ mod token;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::Uri;
-use http::uri::Authority;
 use kube::config::{AuthInfo, Cluster, Kubeconfig};
+use ring::digest::{Context, SHA256};
 use rustls::RootCertStore;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -17,9 +18,10 @@ use secrecy::ExposeSecret;
 use zeroize::Zeroizing;
 
 use super::Upstream;
+use super::upstream::{Access, Server};
 use crate::config::{Credentials, Kubernetes};
 
-pub use token::Bearer;
+pub(super) use token::Token;
 
 /// Why the API server cannot be asked.
 #[derive(Debug, thiserror::Error)]
@@ -59,86 +61,131 @@ pub enum CredentialsError {
     Tls(#[source] rustls::Error),
 }
 
-/// What a connection to the API server needs.
-struct Material {
-    server: String,
+/// What a connection to the API server needs, as the files say it now.
+pub(super) struct Material {
+    pub(super) server: Server,
     authorities: Vec<u8>,
     certificate: Option<(Vec<u8>, Zeroizing<Vec<u8>>)>,
-    bearer: Option<Arc<Bearer>>,
+    pub(super) bearer: Bearer,
+}
+
+/// What a request carries to say who asks.
+pub(super) enum Bearer {
+    /// Nothing: the client certificate says it.
+    Certificate,
+    /// A token, if the file holds one that can be sent.
+    Token(Option<Arc<Token>>),
+    /// A token, and its file cannot be read.
+    Unreadable(CredentialsError),
 }
 
 /// Reads what the configuration names and makes the pool. Opens no connection.
 ///
 /// # Errors
-/// [`CredentialsError`].
+/// [`CredentialsError`]. A token that is not there yet is none: requests are refused until it is.
 pub fn load(kubernetes: &Kubernetes, connections: usize) -> Result<Upstream, CredentialsError> {
-    let material = match kubernetes {
-        Kubernetes::Kubeconfig { file, context } => from_kubeconfig(file, context.as_deref())?,
+    let access = Access::new(material(kubernetes)?)?;
+    let access = ArcSwap::from_pointee(access);
+    Ok(Upstream::new(kubernetes.clone(), access, connections))
+}
+
+/// Reads what the configuration names.
+///
+/// # Errors
+/// [`CredentialsError`], but not for a token: see [`Bearer`].
+pub(super) fn material(kubernetes: &Kubernetes) -> Result<Material, CredentialsError> {
+    let (server, ca_file, credentials) = match kubernetes {
+        Kubernetes::Kubeconfig { file, context } => {
+            return from_kubeconfig(file, context.as_deref());
+        }
         Kubernetes::Direct {
             server,
             ca_file,
             credentials,
+        } => (server, ca_file, credentials),
+    };
+    let (certificate, bearer) = match credentials {
+        Credentials::Token { file } => (None, token_in(file)),
+        Credentials::Certificate {
+            cert_file,
+            key_file,
         } => {
-            let (certificate, bearer) = match credentials {
-                Credentials::Token { file } => {
-                    (None, Some(Arc::new(Bearer::from_file(file.clone()))))
-                }
-                Credentials::Certificate {
-                    cert_file,
-                    key_file,
-                } => (
-                    Some((read(cert_file)?, Zeroizing::new(read(key_file)?))),
-                    None,
-                ),
-            };
-            Material {
-                server: server.clone(),
-                authorities: read(ca_file)?,
-                certificate,
-                bearer,
-            }
+            let pair = (read(cert_file)?, Zeroizing::new(read(key_file)?));
+            (Some(pair), Bearer::Certificate)
         }
     };
-    let tls = tls(&material)?;
-    Ok(Upstream::new(
-        tls,
-        address(&material.server)?,
-        material.bearer,
-        connections,
-    ))
+    Ok(Material {
+        server: address(server)?,
+        authorities: read(ca_file)?,
+        certificate,
+        bearer,
+    })
 }
 
-fn address(server: &str) -> Result<(Authority, String), CredentialsError> {
+fn token_in(file: &Path) -> Bearer {
+    match read(file).map(Zeroizing::new) {
+        Ok(bytes) => {
+            let text = std::str::from_utf8(&bytes).unwrap_or_default();
+            Bearer::Token(Token::parse(text).map(Arc::new))
+        }
+        Err(error) => Bearer::Unreadable(error),
+    }
+}
+
+impl Material {
+    /// Tells whether authorities, certificate and key are those of another moment.
+    pub(super) fn print(&self) -> [u8; 32] {
+        let mut context = Context::new(&SHA256);
+        let (certificate, key) = match &self.certificate {
+            Some((certificate, key)) => (certificate.as_slice(), key.as_slice()),
+            None => (&[][..], &[][..]),
+        };
+        for part in [self.authorities.as_slice(), certificate, key] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+        let mut print = [0; 32];
+        print.copy_from_slice(context.finish().as_ref());
+        print
+    }
+
+    /// Makes the configuration of connections.
+    ///
+    /// # Errors
+    /// [`CredentialsError::Pem`] and [`CredentialsError::Tls`].
+    pub(super) fn tls(&self) -> Result<rustls::ClientConfig, CredentialsError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in certificates(&self.authorities, "authority of the API server")? {
+            roots.add(certificate).map_err(CredentialsError::Tls)?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(CredentialsError::Tls)?
+            .with_root_certificates(roots);
+        let Some((chain, key)) = &self.certificate else {
+            return Ok(builder.with_no_client_auth());
+        };
+        let chain = certificates(chain, "client certificate")?;
+        let key =
+            PrivateKeyDer::from_pem_slice(key).map_err(|_| CredentialsError::Pem("client key"))?;
+        builder
+            .with_client_auth_cert(chain, key)
+            .map_err(CredentialsError::Tls)
+    }
+}
+
+fn address(server: &str) -> Result<Server, CredentialsError> {
     let refused = || CredentialsError::Server(server.to_owned());
     let uri: Uri = server.parse().map_err(|_| refused())?;
     match (uri.scheme_str(), uri.authority(), uri.query()) {
         (Some("https"), Some(authority), None) if !authority.as_str().contains('@') => {
             let prefix = uri.path().trim_end_matches('/').to_owned();
-            Ok((authority.clone(), prefix))
+            let authority = authority.clone();
+            Ok(Server { authority, prefix })
         }
         _ => Err(refused()),
     }
-}
-
-fn tls(material: &Material) -> Result<rustls::ClientConfig, CredentialsError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&material.authorities, "authority of the API server")? {
-        roots.add(certificate).map_err(CredentialsError::Tls)?;
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(CredentialsError::Tls)?
-        .with_root_certificates(roots);
-    let Some((chain, key)) = &material.certificate else {
-        return Ok(builder.with_no_client_auth());
-    };
-    let chain = certificates(chain, "client certificate")?;
-    let key =
-        PrivateKeyDer::from_pem_slice(key).map_err(|_| CredentialsError::Pem("client key"))?;
-    builder
-        .with_client_auth_cert(chain, key)
-        .map_err(CredentialsError::Tls)
 }
 
 fn certificates(
@@ -191,20 +238,24 @@ fn from_kubeconfig(file: &Path, context: Option<&str>) -> Result<Material, Crede
     .zip(bytes_of(key, user.client_key.as_deref())?)
     .map(|(certificate, key)| (certificate, Zeroizing::new(key)));
     let bearer = match (&user.token, &user.token_file) {
-        (Some(token), _) => Some(Arc::new(Bearer::fixed(token.expose_secret()))),
-        (None, Some(path)) => Some(Arc::new(Bearer::from_file(path.into()))),
-        (None, None) => None,
+        (Some(token), _) => {
+            let token = Token::parse(token.expose_secret());
+            Bearer::Token(token.map(Arc::new))
+        }
+        (None, Some(path)) => token_in(Path::new(path)),
+        (None, None) if certificate.is_some() => Bearer::Certificate,
+        (None, None) => {
+            return Err(unusable(
+                "the user has neither a token nor a client certificate with its key",
+            ));
+        }
     };
-    if certificate.is_none() && bearer.is_none() {
-        return Err(unusable(
-            "the user has neither a token nor a client certificate with its key",
-        ));
-    }
+    let server = cluster
+        .server
+        .as_deref()
+        .ok_or_else(|| unusable("the cluster names no server"))?;
     Ok(Material {
-        server: cluster
-            .server
-            .clone()
-            .ok_or_else(|| unusable("the cluster names no server"))?,
+        server: address(server)?,
         authorities,
         certificate,
         bearer,
@@ -274,9 +325,9 @@ mod tests {
         ] {
             assert!(address(server).is_err(), "{server}");
         }
-        let (authority, prefix) = address("https://a:6443/k8s/x/").unwrap();
+        let Server { authority, prefix } = address("https://a:6443/k8s/x/").unwrap();
         assert_eq!((authority.as_str(), prefix.as_str()), ("a:6443", "/k8s/x"));
-        assert_eq!(address("https://a").unwrap().1, "");
+        assert_eq!(address("https://a").unwrap().prefix, "");
     }
 
     #[test]
@@ -298,7 +349,8 @@ mod tests {
             ),
         )
         .unwrap();
-        assert!(from_kubeconfig(&path, None).unwrap().bearer.is_some());
+        let taken = from_kubeconfig(&path, None).unwrap();
+        assert!(matches!(taken.bearer, Bearer::Token(Some(_))));
         assert!(from_kubeconfig(&path, Some("y")).is_err());
     }
 }

@@ -4,11 +4,14 @@
 
 mod hostile;
 mod passing;
+mod renewal;
 mod smuggling;
 mod upgrades;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use adit_proto::wire::audit::record::Event;
 use bytes::BytesMut;
@@ -34,6 +37,9 @@ struct Rig {
     kube: Arc<Kube>,
     seen: Arc<Seen>,
     server: JoinSet<()>,
+    address: SocketAddr,
+    acceptor: TlsAcceptor,
+    answer: &'static str,
 }
 
 /// How a stream ended.
@@ -58,16 +64,16 @@ impl Rig {
     }
 
     async fn of(world: World, answer: &'static str, token: &str) -> Self {
-        let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+        let (certificate, acceptor) = identity();
         let (ca_file, file) = (world.dir.path().join("ca"), world.dir.path().join("token"));
-        std::fs::write(&ca_file, made.cert.pem()).unwrap();
+        std::fs::write(&ca_file, certificate).unwrap();
         std::fs::write(&file, token).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let server = format!("https://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let server = format!("https://{address}");
         let seen = Arc::new(Seen::default());
         let mut tasks = JoinSet::new();
-        let acceptor = acceptor(&made.cert.pem(), &made.signing_key.serialize_pem());
-        tasks.spawn(serve(listener, acceptor, seen.clone(), answer));
+        tasks.spawn(serve(listener, acceptor.clone(), seen.clone(), answer));
         let credentials = Credentials::Token { file };
         let kubernetes = Kubernetes::Direct {
             server,
@@ -89,7 +95,23 @@ impl Rig {
             kube,
             seen,
             server: tasks,
+            address,
+            acceptor,
+            answer,
         }
+    }
+
+    /// Serves at the same address again.
+    async fn serve_on(&mut self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        let acceptor = self.acceptor.clone();
+        let serving = serve(listener, acceptor, self.seen.clone(), self.answer);
+        self.server.spawn(serving);
+    }
+
+    async fn is_answered(&self) {
+        let got = self.send(get("")).await;
+        assert!(got.text.starts_with("HTTP/1.1 200 "), "{}", got.text);
     }
 
     /// Opens a stream; whoever holds its other end is the client.
@@ -178,8 +200,12 @@ impl Rig {
     }
 }
 
-fn acceptor(certificate: &str, key: &str) -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+/// A certificate that is its own authority, and what serves with it.
+fn identity() -> (String, TlsAcceptor) {
+    let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    let pem = made.cert.pem();
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let key = made.signing_key.serialize_pem();
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -188,7 +214,7 @@ fn acceptor(certificate: &str, key: &str) -> TlsAcceptor {
         .with_no_client_auth()
         .with_single_cert(vec![certificate], key)
         .unwrap();
-    TlsAcceptor::from(Arc::new(config))
+    (pem, TlsAcceptor::from(Arc::new(config)))
 }
 
 async fn serve(
@@ -207,6 +233,16 @@ async fn serve(
             }
         });
     }
+}
+
+async fn read_until(near: &mut DuplexStream, end: &str) -> String {
+    let mut text = String::new();
+    while !text.ends_with(end) {
+        let mut byte = [0];
+        assert_eq!(near.read(&mut byte).await.unwrap(), 1, "{text}");
+        text.push(byte[0].into());
+    }
+    text
 }
 
 /// A GET for the pods of a namespace, with more header lines.

@@ -4,37 +4,34 @@
 //! control, and because a cancelled request is a closed connection. No redirect is followed, and no request is sent
 //! without a credential of the connector's own.
 
+mod access;
 mod upgrade;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
-use http::uri::{Authority, PathAndQuery, Scheme};
+use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, Response, Uri};
 use http_body_util::Empty;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::spawn_blocking;
 
-use super::credentials::Bearer;
+use super::credentials;
 use super::request_body::RequestBody;
+use crate::config::Kubernetes;
 use crate::h1::AnswerBody;
+pub(super) use access::{Access, Server};
 use upgrade::Io;
 pub(super) use upgrade::{Answered, Raw};
 
 /// The body of an answer of the API server.
 pub(super) type UpstreamBody = AnswerBody<Io, Empty<Bytes>>;
 
-/// How long an idle connection is kept. Below what servers and load balancers close after (Go: 90 s and more), since a
-/// request that meets a closing connection is lost.
-const IDLE: Duration = Duration::from_secs(30);
-/// How many idle connections are kept.
-const IDLE_MAX: usize = 64;
-/// How long a new connection may take. An answer may take as long as it likes.
-const CONNECT: Duration = Duration::from_secs(5);
+/// How often token, authority and certificate are read. The kubelet replaces a token when 80 % of its life (an hour) are
+/// over, and an authority when its ConfigMap changes; ten seconds are what a cluster may be out of reach for that.
+const REREAD: Duration = Duration::from_secs(5);
 
 /// Why the API server gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -65,47 +62,44 @@ impl UpstreamError {
 /// A cluster's API server.
 #[derive(Debug)]
 pub struct Upstream {
-    client: Client<HttpsConnector<HttpConnector>, RequestBody>,
-    /// For connections that are not of the pool.
-    connector: HttpsConnector<HttpConnector>,
-    authority: Authority,
-    /// What the server's address has before `/api`, without a slash at its end.
-    prefix: String,
-    bearer: Option<Arc<Bearer>>,
+    source: Kubernetes,
+    access: ArcSwap<Access>,
     connections: Arc<Semaphore>,
     limit: usize,
 }
 
 impl Upstream {
-    pub(super) fn new(
-        tls: rustls::ClientConfig,
-        (authority, prefix): (Authority, String),
-        bearer: Option<Arc<Bearer>>,
-        connections: usize,
-    ) -> Self {
-        let mut tcp = HttpConnector::new();
-        tcp.enforce_http(false);
-        // Off by default: the first request on a new connection would wait 40 ms.
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(CONNECT));
-        let https = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_only()
-            .enable_http1()
-            .wrap_connector(tcp);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(IDLE_MAX)
-            .build(https.clone());
+    pub(super) fn new(source: Kubernetes, access: ArcSwap<Access>, connections: usize) -> Self {
         Self {
-            client,
-            connector: https,
-            authority,
-            prefix,
-            bearer,
+            source,
+            access,
             connections: Arc::new(Semaphore::new(connections)),
             limit: connections,
+        }
+    }
+
+    /// Reads again and again what the configuration names, and asks with it from then on. What cannot be used is not
+    /// taken: what was read before it stays. Ends never.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost.
+    pub async fn follow(&self) {
+        loop {
+            tokio::time::sleep(REREAD).await;
+            let source = self.source.clone();
+            let Ok(read) = spawn_blocking(move || credentials::material(&source)).await else {
+                continue;
+            };
+            match read.and_then(|material| self.access.load().renewed(material)) {
+                Ok(access) => self.access.store(Arc::new(access)),
+                Err(error) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::warn!(
+                        error,
+                        "what the API server is asked with cannot be read again; what was read before is used"
+                    );
+                }
+            }
         }
     }
 
@@ -113,12 +107,6 @@ impl Upstream {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.limit - self.connections.available_permits()
-    }
-
-    /// The token that is read again and again, if that is the credential.
-    #[must_use]
-    pub fn bearer(&self) -> Option<Arc<Bearer>> {
-        self.bearer.clone()
     }
 
     /// Sends a request. The slot is held until the answer's body has ended. Dropping the future, or the answer, closes
@@ -131,8 +119,9 @@ impl Upstream {
         body: RequestBody,
     ) -> Result<(Response<UpstreamBody>, OwnedSemaphorePermit), UpstreamError> {
         let slot = self.slot()?;
-        let request = self.request(method, target, headers, body)?;
-        let response = self
+        let access = self.access.load_full();
+        let request = access.request(method, target, headers, body)?;
+        let response = access
             .client
             .request(request)
             .await
@@ -146,7 +135,9 @@ impl Upstream {
             .try_acquire_owned()
             .map_err(|_| UpstreamError::Busy)
     }
+}
 
+impl Access {
     /// A request to this server, with the connector's own credential.
     fn request<B>(
         &self,
@@ -155,16 +146,15 @@ impl Upstream {
         mut headers: HeaderMap,
         body: B,
     ) -> Result<Request<B>, UpstreamError> {
-        if let Some(bearer) = &self.bearer {
-            let token = bearer.header().ok_or(UpstreamError::NoCredential)?;
+        if let Some(token) = self.authorization()? {
             headers.insert(http::header::AUTHORIZATION, token);
         }
-        let path: PathAndQuery = format!("{}{target}", self.prefix)
+        let path: PathAndQuery = format!("{}{target}", self.server.prefix)
             .try_into()
             .map_err(|error: http::uri::InvalidUri| UpstreamError::Address(error.into()))?;
         let uri = Uri::builder()
             .scheme(Scheme::HTTPS)
-            .authority(self.authority.clone())
+            .authority(self.server.authority.clone())
             .path_and_query(path)
             .build()
             .map_err(UpstreamError::Address)?;

@@ -134,14 +134,7 @@ async fn a_session_that_was_revoked_sends_nothing_more() {
 }
 
 #[tokio::test]
-async fn an_unauthorized_connector_is_the_clusters_fault_and_a_forbidden_user_is_told() {
-    let rig = Rig::answering("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n").await;
-    let got = rig.send(get("")).await;
-    assert!(
-        got.text.starts_with("HTTP/1.1 503 ") && got.text.contains("target_offline"),
-        "{}",
-        got.text
-    );
+async fn a_forbidden_user_is_told_by_the_api_server() {
     let rig = Rig::answering("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno").await;
     let got = rig.send(get("")).await;
     assert!(

@@ -1,13 +1,13 @@
 use super::*;
 
-const POD: &str = "/api/v1/namespaces/default/pods/a";
-const SWITCH: &str =
+pub(super) const POD: &str = "/api/v1/namespaces/default/pods/a";
+pub(super) const SWITCH: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 const SWITCH_TO_SPDY: &str =
     "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n";
 
 /// A request for a WebSocket to `path`.
-fn web_socket(path: &str) -> String {
+pub(super) fn web_socket(path: &str) -> String {
     format!(
         "GET {path} HTTP/1.1\r\nHost: adit\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
@@ -20,16 +20,6 @@ fn spdy(path: &str) -> String {
         "POST {path} HTTP/1.1\r\nHost: adit\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\
          X-Stream-Protocol-Version: v4.channel.k8s.io\r\nContent-Length: 0\r\n\r\n"
     )
-}
-
-async fn read_until(near: &mut DuplexStream, end: &str) -> String {
-    let mut text = String::new();
-    while !text.ends_with(end) {
-        let mut byte = [0];
-        assert_eq!(near.read(&mut byte).await.unwrap(), 1, "{text}");
-        text.push(byte[0].into());
-    }
-    text
 }
 
 /// Switches, sends raw bytes, closes, and gives what came back behind the 101.

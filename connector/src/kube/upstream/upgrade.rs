@@ -17,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tower::Service;
 
-use super::{Upstream, UpstreamBody, UpstreamError};
+use super::{Access, Upstream, UpstreamBody, UpstreamError};
 use crate::h1::{Asked, Rewound, ask};
 
 /// How long a new connection may take, with TLS. Its answer may take as long as it likes.
@@ -47,8 +47,9 @@ impl Upstream {
         headers: HeaderMap,
     ) -> Result<(Answered, OwnedSemaphorePermit), UpstreamError> {
         let slot = self.slot()?;
-        let mut request = self.request(method, target, headers, Empty::<Bytes>::new())?;
-        let io = self.dial(&mut request).await?;
+        let access = self.access.load_full();
+        let mut request = access.request(method, target, headers, Empty::<Bytes>::new())?;
+        let io = access.dial(&mut request).await?;
         let (switched, io, read) = match ask(io, request).await.map_err(UpstreamError::broken)? {
             Asked::Answered(response) => return Ok((Answered::Other(response), slot)),
             Asked::Switched(headers, io, read) => (headers, io, read),
@@ -58,13 +59,15 @@ impl Upstream {
         let stream = Rewound::new(read, TokioIo::new(Box::new(io)));
         Ok((Answered::Switched(headers, stream), slot))
     }
+}
 
+impl Access {
     /// Connects, and puts the request into the form that it has on a connection of its own.
     async fn dial(&self, request: &mut Request<Empty<Bytes>>) -> Result<Io, UpstreamError> {
         let uri = request.uri().clone();
         let path = uri.path_and_query().cloned().map(Uri::from);
         *request.uri_mut() = path.unwrap_or_default();
-        let host = HeaderValue::from_str(self.authority.as_str())
+        let host = HeaderValue::from_str(self.server.authority.as_str())
             .map_err(|error| UpstreamError::Address(error.into()))?;
         request.headers_mut().insert(HOST, host);
         timeout(CONNECT, self.connector.clone().call(uri))
