@@ -191,6 +191,7 @@ impl App {
     async fn do_due(&self) {
         self.sessions.sweep();
         self.sessions.review_aged().await;
+        self.control.book.flush();
         if let Err(error) = self.audit.flush() {
             let error = &error as &dyn std::error::Error;
             tracing::warn!(error, "audit events wait to be written");

@@ -45,16 +45,18 @@ use sync::Syncer;
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     /// The spool is as large as it may be, since no gateway stores it.
-    #[error("the audit spool is full: no gateway has stored it")]
+    #[error("the connector's audit log is full: no gateway has stored it")]
     Full,
     /// A write failed.
-    #[error("the audit spool cannot be written")]
+    #[error("the connector's audit log cannot be written")]
     Write(#[source] std::io::Error),
     /// An event is longer than a record may be, or there was no randomness for its id.
     #[error("the event cannot be made a record")]
     Record,
     /// A sync failed once: what the disk holds is not known any more, until a restart reads it.
-    #[error("the audit spool could not be synced; restart the connector when the disk is well")]
+    #[error(
+        "the connector's audit log could not be synced; restart the connector when the disk is well"
+    )]
     Unsynced,
 }
 

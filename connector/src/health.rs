@@ -1,7 +1,8 @@
 //! Health without a listener: the process writes a file again and again, and the probe reads it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -94,9 +95,14 @@ impl Heart {
         if last.is_some_and(|(at, before)| before == beat && now.since(at) < EVERY) {
             return Ok(());
         }
-        let new = self.path.with_extension("new");
-        fs::write(&new, format!("{} {}", now.0.as_millis(), beat.as_str()))?;
-        fs::rename(new, &self.path)?;
+        // In place and of one length: a full disk takes it, and whoever is alive on a full disk is not restarted.
+        let text = format!("{:020} {:<10}", now.0.as_millis(), beat.as_str());
+        let file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&self.path)?;
+        file.write_all_at(text.as_bytes(), 0)?;
         *last = Some((now, beat));
         Ok(())
     }
@@ -120,7 +126,7 @@ pub fn probe(state_dir: &Path, now: Boot) -> Result<String, HealthError> {
     if ago > STALE {
         return Err(HealthError::Stale { ago });
     }
-    Ok(beat.to_owned())
+    Ok(beat.trim_end().to_owned())
 }
 
 fn path(state_dir: &Path) -> PathBuf {
@@ -150,5 +156,24 @@ mod tests {
             probe(dir.path(), at(117)),
             Err(HealthError::Stale { .. })
         ));
+    }
+
+    #[test]
+    fn f25_a_beat_takes_no_room_that_the_one_before_it_did_not_have() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let heart = Heart::new(dir.path()).unwrap();
+        let taken = || {
+            let entries = fs::read_dir(dir.path()).unwrap();
+            let taken = entries.map(|entry| entry.unwrap().metadata().unwrap());
+            taken.map(|it| (it.ino(), it.len())).collect::<Vec<_>>()
+        };
+        heart.beat(at(9), Beat::Registered).unwrap();
+        let before = taken();
+        for (seconds, beat) in [(10_000, Beat::Alone), (10_001, Beat::Draining)] {
+            heart.beat(at(seconds), beat).unwrap();
+            assert_eq!(taken(), before);
+            assert_eq!(probe(dir.path(), at(seconds)).unwrap(), beat.as_str());
+        }
     }
 }

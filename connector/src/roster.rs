@@ -5,6 +5,7 @@
 
 mod book;
 mod file;
+mod origin;
 mod policy_text;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,8 @@ use adit_proto::roster::Roster;
 
 use crate::session::Refusal;
 
-pub use book::{Added, Book, BookError, Origin};
+pub use book::{Added, Book, BookError};
+pub use origin::Origin;
 
 /// A policy in force.
 #[derive(Debug)]

@@ -106,7 +106,7 @@ reasons! {
     /// The recorder is not available.
     RecorderUnavailable = 28 "recorder_unavailable" 503 "ask the cluster's owner to check the recordings' store";
     /// The audit log cannot be written.
-    AuditUnavailable = 29 "audit_unavailable" 503 "ask the cluster's owner to check the connector's audit volume";
+    AuditUnavailable = 29 "audit_unavailable" 503 "ask whoever runs it to check the disk of that audit log";
     /// Evidence does not verify.
     EvidenceInvalid = 30 "evidence_invalid" 403 "run `adit login`; if it persists, run `adit enrol` again";
     /// The roster is not up to date.

@@ -134,8 +134,9 @@ impl Spool {
             return Err(error);
         }
         let first = self.written + 1;
-        self.file = Arc::new(segment::append_to(&segment::path(&self.dir, first))?);
+        let file = segment::append_to(&segment::path(&self.dir, first))?;
         segment::sync_directory(&self.dir)?;
+        self.file = Arc::new(file);
         self.segments.push_back(Segment { first, bytes: 0 });
         Ok(())
     }

@@ -5,18 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adit_proto::Reason;
-use adit_proto::label::Hash;
 use adit_proto::roster::{Appended, Roster};
-use adit_proto::statement::{Head, StatementError, hash_of};
+use adit_proto::statement::{Head, StatementError};
 use adit_proto::wire::roster::Statement;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::file::StatementFile;
+use super::origin::Origin;
 use super::policy_text::PolicyText;
 use super::{Known, PolicyState};
-use crate::config::ConfiguredHead;
 use crate::session::Refusal;
 
 /// How long an offer, or a request, waits for a statement or a policy's text.
@@ -69,15 +68,6 @@ impl BookError {
     }
 }
 
-/// What is trusted because an admin wrote it into the configuration.
-#[derive(Clone, Copy, Debug)]
-pub struct Origin {
-    /// The hash of the first statement.
-    pub genesis: Hash,
-    /// The head at the time of the installation.
-    pub head: ConfiguredHead,
-}
-
 /// Statements that were new.
 pub type Added = Vec<Appended>;
 
@@ -98,8 +88,21 @@ struct Inner {
     file: StatementFile,
     roster: Option<Roster>,
     statements: Vec<Statement>,
+    /// How many of them, the newest ones, are not in the file yet.
+    unwritten: usize,
     policy: PolicyText,
     epoch: u64,
+}
+
+impl Inner {
+    /// Writes what is not in the file yet, all of it or nothing.
+    fn write(&mut self) -> std::io::Result<()> {
+        let from = self.statements.len().saturating_sub(self.unwritten);
+        let new = self.statements.get(from..).unwrap_or_default();
+        self.file.append(new)?;
+        self.unwritten = 0;
+        Ok(())
+    }
 }
 
 impl Book {
@@ -115,7 +118,7 @@ impl Book {
         })?;
         let mut roster = None;
         for statement in &statements {
-            append(&mut roster, statement, &origin)?;
+            origin.append(&mut roster, statement)?;
         }
         let book = Self {
             origin,
@@ -124,6 +127,7 @@ impl Book {
                 file,
                 roster,
                 statements,
+                unwritten: 0,
                 policy: PolicyText::default(),
                 epoch: 0,
             }),
@@ -134,7 +138,8 @@ impl Book {
         Ok(book)
     }
 
-    /// Takes statements in their order. Those that are known already are compared. Blocks on the disk.
+    /// Takes statements in their order. Those that are known already are compared. Blocks on the disk; what a full disk
+    /// does not take counts too, and is written by [`Self::flush`] when there is room.
     ///
     /// # Errors
     /// [`BookError`]; what came before the refused one is kept, so that a revocation counts whatever follows it. Of a
@@ -145,7 +150,7 @@ impl Book {
         let (mut added, mut new) = (Vec::new(), Vec::new());
         let mut refused = None;
         for statement in statements {
-            match append(&mut roster, &statement, &self.origin) {
+            match self.origin.append(&mut roster, &statement) {
                 Ok(Some(appended)) => {
                     added.push(appended);
                     new.push(statement);
@@ -159,26 +164,34 @@ impl Book {
             }
         }
         if !new.is_empty() {
-            self.keep(&mut inner, roster, new)?;
+            inner.unwritten += new.len();
+            inner.statements.append(&mut new);
+            inner.roster = roster;
+            let first = inner.unwritten == added.len();
+            let kept = inner.write();
+            // What cannot be kept counts all the same: a full disk must not let somebody in who was revoked.
+            self.publish(&mut inner);
+            if let (Err(error), true) = (kept, first) {
+                let error = &error as &dyn std::error::Error;
+                let path = self.path.display();
+                tracing::error!(error, %path, "new statements are not on the disk, and are lost with this process");
+            }
         }
         refused.map_or(Ok(added), Err)
     }
 
-    /// Writes what is new before it counts.
-    fn keep(
-        &self,
-        inner: &mut Inner,
-        roster: Option<Roster>,
-        mut new: Vec<Statement>,
-    ) -> Result<(), BookError> {
-        inner.file.append(&new).map_err(|source| BookError::File {
-            path: self.path.clone(),
-            source,
-        })?;
-        inner.roster = roster;
-        inner.statements.append(&mut new);
-        self.publish(inner);
-        Ok(())
+    /// Tries to write what could not be written when it came. Blocks on the disk.
+    pub fn flush(&self) {
+        let mut inner = self.inner.lock();
+        if inner.unwritten > 0 && inner.write().is_ok() {
+            tracing::info!(path = %self.path.display(), "the roster is on the disk again");
+        }
+    }
+
+    /// Has what comes written to another file, and returns the one before it.
+    #[cfg(test)]
+    pub(super) fn change_file(&self, file: std::fs::File) -> std::fs::File {
+        std::mem::replace(&mut self.inner.lock().file.file, file)
     }
 
     /// Takes the text of a policy. It counts once it is what the roster's newest policy statement names.
@@ -334,54 +347,6 @@ impl Book {
             epoch: inner.epoch,
         })));
     }
-}
-
-/// Takes one statement; `None` if it was known already.
-fn append(
-    roster: &mut Option<Roster>,
-    statement: &Statement,
-    origin: &Origin,
-) -> Result<Option<Appended>, BookError> {
-    let number = statement.number;
-    let refused = |source| BookError::Refused { number, source };
-    let fork = BookError::Fork { number };
-    let Some(known) = roster else {
-        if number != 1 {
-            return Err(BookError::Gap { number, wanted: 1 });
-        }
-        let founded = Roster::found(statement).map_err(refused)?;
-        let head = founded.head();
-        if head.hash != origin.genesis || (origin.head.number == 1 && head.hash != origin.head.hash)
-        {
-            return Err(fork);
-        }
-        *roster = Some(founded);
-        return Ok(Some(Appended {
-            number,
-            hash: head.hash,
-            kind: Some(adit_proto::statement::Kind::Genesis),
-            time: head.time,
-        }));
-    };
-    if let Some(own) = known.hash_at(number) {
-        // A first statement is hashed as if there was no genesis before it.
-        let genesis = if number == 1 {
-            [0; 32]
-        } else {
-            known.genesis()
-        };
-        let hash = hash_of(&genesis, statement).map_err(refused)?;
-        return if hash == *own { Ok(None) } else { Err(fork) };
-    }
-    let wanted = known.number() + 1;
-    if number != wanted {
-        return Err(BookError::Gap { number, wanted });
-    }
-    let appended = known.append(statement).map_err(refused)?;
-    if number == origin.head.number && appended.hash != origin.head.hash {
-        return Err(fork);
-    }
-    Ok(Some(appended))
 }
 
 fn behind() -> Refusal {

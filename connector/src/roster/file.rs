@@ -12,8 +12,10 @@ use bytes::BytesMut;
 /// Statements on disk, each with its length before it.
 #[derive(Debug)]
 pub(super) struct StatementFile {
-    file: File,
+    pub(super) file: File,
     bytes: u64,
+    /// Something may lie behind `bytes` that a failed attempt left.
+    torn: bool,
 }
 
 impl StatementFile {
@@ -55,24 +57,24 @@ impl StatementFile {
             file.sync_data()?;
         }
         let bytes = whole as u64;
-        Ok((Self { file, bytes }, statements))
+        let torn = false;
+        Ok((Self { file, bytes, torn }, statements))
     }
 
-    /// Appends statements and syncs. On an error the file is as before, or the error says that it is not.
+    /// Appends statements and syncs: all of them, or none. They may be appended again after an error.
     pub(super) fn append(&mut self, statements: &[Statement]) -> io::Result<()> {
         let mut bytes = BytesMut::new();
         for statement in statements {
             frame::put(statement, Limit::PARTY, &mut bytes)
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         }
-        let written = self
-            .file
-            .write_all(&bytes)
-            .and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
+        if self.torn {
             self.file.set_len(self.bytes)?;
-            return Err(error);
         }
+        self.torn = true;
+        self.file.write_all(&bytes)?;
+        self.file.sync_data()?;
+        self.torn = false;
         self.bytes += bytes.len() as u64;
         Ok(())
     }

@@ -33,6 +33,33 @@ fn statements_survive_a_restart_and_are_taken_once() {
 }
 
 #[test]
+fn f25_what_a_full_disk_does_not_take_counts_at_once_and_is_kept_when_there_is_room() {
+    let (mut log, dir) = (log(), tempfile::tempdir().unwrap());
+    let book = open(&dir, origin(&log)).unwrap();
+    book.add(log.statements.clone()).unwrap();
+    let before = log.roster.head();
+    let anna = log.roster.user_by_name("anna@example.com").unwrap().id;
+
+    let full = std::fs::OpenOptions::new().append(true).open("/dev/full");
+    let disk = book.change_file(full.unwrap());
+    log.revoke(Subject::User(anna));
+    assert_eq!(book.add(log.statements.clone()).unwrap().len(), 1);
+    let known = book.known().unwrap();
+    assert_eq!(known.roster().head(), log.roster.head());
+    assert!(known.roster().active_user(anna).is_none());
+    log.add_user("later@example.com", &[]);
+    assert_eq!(book.add(log.statements.clone()).unwrap().len(), 1);
+    assert_eq!(open(&dir, origin(&log)).unwrap().head(), before);
+
+    book.change_file(disk);
+    book.flush();
+    assert_eq!(open(&dir, origin(&log)).unwrap().head(), log.roster.head());
+    log.add_user("last@example.com", &[]);
+    book.add(log.statements.clone()).unwrap();
+    assert_eq!(open(&dir, origin(&log)).unwrap().head(), log.roster.head());
+}
+
+#[test]
 fn s3_a_second_branch_is_refused_and_the_first_one_kept() {
     let (mut log, dir) = (log(), tempfile::tempdir().unwrap());
     let mut other = log.clone();
