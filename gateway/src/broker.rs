@@ -72,6 +72,12 @@ impl Denied {
         Self::with(reason, reason.repair())
     }
 
+    /// What is not in the gateway's own log does not happen.
+    pub(crate) fn unrecorded() -> Self {
+        let detail = "the gateway's audit log cannot be written";
+        Self::with(Reason::AuditUnavailable, detail)
+    }
+
     /// With a sentence.
     #[must_use]
     pub fn with(reason: Reason, detail: impl Into<String>) -> Self {

@@ -26,7 +26,15 @@ const SENTENCES: &[(Reason, &str)] = &[
     (Reason::DeviceUnknown, "this device is not in the roster"),
     (Reason::DeviceSuspended, "this device is suspended"),
     (Reason::DeviceRevoked, "this device was revoked"),
+    // Who hears it from the gateway has reached that.
+    (
+        Reason::GatewayUnreachable,
+        "the gateway's store does not answer",
+    ),
 ];
+
+/// What repairs a store that does not answer.
+const STORE: &str = "ask whoever runs the gateway to check its database and its disk";
 
 /// Why a call is refused. Nothing of what is inside the gateway is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +92,10 @@ impl Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.reason.http_status());
-        let body = Refused::new(self.reason, self.message.clone());
+        let mut body = Refused::new(self.reason, self.message.clone());
+        if self.reason == Reason::GatewayUnreachable {
+            body.repair = STORE;
+        }
         let status = status.unwrap_or(StatusCode::FORBIDDEN);
         let mut response = (status, Json(body)).into_response();
         response.extensions_mut().insert(self);
@@ -94,6 +105,9 @@ impl IntoResponse for Refusal {
 
 impl From<Denied> for Refusal {
     fn from(denied: Denied) -> Self {
+        if denied.reason == Reason::GatewayUnreachable {
+            return Self::of(denied.reason);
+        }
         Self::with(denied.reason, denied.detail)
     }
 }
@@ -108,10 +122,7 @@ impl From<StoreError> for Refusal {
         }
         let error = &error as &dyn std::error::Error;
         tracing::warn!(error, "the store did not answer a call of the API");
-        Self::with(
-            Reason::GatewayUnreachable,
-            "the gateway's store does not answer",
-        )
+        Self::of(Reason::GatewayUnreachable)
     }
 }
 

@@ -69,6 +69,38 @@ async fn the_gateways_own_chain_goes_on_after_a_restart() {
 }
 
 #[tokio::test]
+async fn f25_a_full_database_denies_what_would_be_recorded_and_goes_on_without_a_gap() {
+    let bench = Bench::sqlite();
+    let audit = audit(&bench).await;
+    let crate::store::Backend::Sqlite { write, .. } = &*audit.store.backend else {
+        unreachable!("this is SQLite");
+    };
+    let long = "x".repeat(4096);
+    let mut recorded = 1;
+    for _ in 0..2 {
+        // Not below what it holds already, and for the connection in hand.
+        let full = sqlx::query("PRAGMA max_page_count = 1").execute(write);
+        full.await.unwrap();
+        let denied = loop {
+            match audit.record(action(&long)).await {
+                Ok(()) if recorded < 1_000 => recorded += 1,
+                ended => break ended.unwrap_err(),
+            }
+        };
+        assert!(matches!(denied, StoreError::Unavailable(_)), "{denied:?}");
+        let held = audit.store.audit_after(0, 1_000).await.unwrap();
+        assert_eq!(held.len() as u64, recorded, "what was recorded can be read");
+        // There is room again for who connects anew.
+        audit.record(action("again")).await.unwrap();
+        recorded += 1;
+    }
+    let held = audit.store.audit_after(0, 1_000).await.unwrap();
+    let numbers: Vec<_> = held.iter().map(|stored| stored.record.seq).collect();
+    let expected: Vec<_> = (1..=recorded).collect();
+    assert_eq!(numbers, expected);
+}
+
+#[tokio::test]
 async fn uploads_are_stored_in_order_and_repetitions_confirmed() {
     let bench = Bench::sqlite();
     let audit = audit(&bench).await;

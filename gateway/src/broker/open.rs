@@ -64,7 +64,7 @@ impl Broker {
             .await
             .is_err()
         {
-            return Err(Denied::of(Reason::AuditUnavailable));
+            return Err(Denied::unrecorded());
         }
         self.carry_out(caller, plan).await
     }

@@ -46,7 +46,7 @@ impl Broker {
         let plan = plan.map_err(|judged| judged.shown)?;
         // What is not in the log does not happen.
         let recorded = parts.audit.record(permission(caller, &plan)).await;
-        recorded.map_err(|_| Denied::of(Reason::AuditUnavailable))?;
+        recorded.map_err(|_| Denied::unrecorded())?;
         if self.offer(caller, &plan).await? != route {
             return Err(Denied::of(Reason::TargetOffline));
         }

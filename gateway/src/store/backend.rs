@@ -6,11 +6,11 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
+use sqlx::{ConnectOptions, Connection};
 
 use super::StoreError;
 
@@ -169,6 +169,12 @@ async fn sqlite(path: &Path) -> Result<Backend, StoreError> {
         SqlitePoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(WAIT)
+            // When the disk is full SQLite rolls back by itself, and sqlx waits for the end of that transaction for
+            // ever: such a connection begins no other.
+            .before_acquire(|connection, _| {
+                let well = !connection.is_in_transaction();
+                Box::pin(async move { Ok(well) })
+            })
             .connect_with(options.clone())
     };
     let failed = StoreError::of("database");
