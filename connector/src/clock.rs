@@ -82,6 +82,13 @@ impl TestClock {
         })
     }
 
+    /// Sets the wall clock by so many seconds, as somebody does who mends it.
+    pub(crate) fn jump(&self, seconds: i64) {
+        let by = seconds.wrapping_mul(1000).cast_unsigned();
+        self.wall
+            .fetch_add(by, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// Moves both clocks on.
     pub(crate) fn advance(&self, span: Duration) {
         let ms = u64::try_from(span.as_millis()).unwrap();

@@ -3,6 +3,7 @@
 //! That server stands in for the API server where its own answers are malformed, or where the exact bytes matter.
 
 mod hostile;
+mod outages;
 mod passing;
 mod renewal;
 mod smuggling;

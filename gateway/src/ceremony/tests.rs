@@ -33,6 +33,7 @@ on_both! {
     c11_a_device_begins_so_many_ceremonies_and_another_is_not_held_up => flood;
     a_tab_goes_on_to_the_next_ceremony => tab;
     h1_of_a_hundred_answers_at_once_one_counts => race;
+    f55_a_thousand_ceremonies_that_nobody_answers_are_swept => abandoned;
 }
 
 pub(super) fn ceremonies(store: Store, software: bool) -> (Ceremonies, Clock) {
@@ -112,6 +113,36 @@ async fn flood(store: Store) {
     };
     assert_eq!(refused.reason(), Reason::RateLimited);
     ceremonies.begin_register(ask(&bob)).await.unwrap();
+}
+
+/// A thousand people open a page and close it.
+async fn abandoned(store: Store) {
+    let (ceremonies, clock) = ceremonies(store.clone(), true);
+    let ann = person("ann");
+    let mut first = None;
+    for number in 0..1_000_u64 {
+        let mut device = ann.device.fingerprint();
+        device.0[..8].copy_from_slice(&number.to_be_bytes());
+        let begun = ceremonies.begin_register(RegisterAsk {
+            device,
+            ..ask(&ann)
+        });
+        let begun = begun.await.unwrap();
+        first.get_or_insert(begun.id);
+    }
+    assert_eq!(rows(&store).await, 1_000);
+    clock.set(NOW.after(Duration::from_mins(5)));
+    let shown = ceremonies.page(first.unwrap()).await.unwrap_err();
+    assert!(matches!(shown, CeremonyError::Gone), "{shown}");
+    ceremonies.begin_register(ask(&ann)).await.unwrap();
+    assert_eq!(rows(&store).await, 1);
+}
+
+async fn rows(store: &Store) -> i64 {
+    const SQL: &str = "SELECT COUNT(*) FROM ceremonies";
+    let counted: Result<(i64,), sqlx::Error> =
+        crate::store::reading!(store, pool => sqlx::query_as(SQL).fetch_one(pool).await);
+    counted.unwrap().0
 }
 
 async fn once(store: Store) {

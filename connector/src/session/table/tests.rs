@@ -1,3 +1,5 @@
+mod clocks;
+
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 

@@ -263,3 +263,24 @@ async fn without_a_sign_in_of_this_device_nothing_opens() {
     let denied = open().await.unwrap_err();
     assert_eq!(denied.reason, Reason::EvidenceInvalid, "{}", denied.detail);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f31_a_gateway_whose_clock_is_set_denies_with_the_reason_and_goes_on_when_it_is_right() {
+    let mut scene = Scene::new().await;
+    let now = scene.rig.clock.now();
+    let (minute, day) = (Duration::from_mins(1), Duration::from_hours(24));
+    for set in [now.after(minute), now.before(minute)] {
+        scene.rig.clock.set(set);
+        scene.open("cluster/prod").await;
+    }
+    for (set, reason) in [
+        (now.after(day), Reason::SignInExpired),
+        (now.before(day), Reason::ClockSkew),
+    ] {
+        scene.rig.clock.set(set);
+        let denied = scene.denied("cluster/prod").await;
+        assert_eq!(denied.reason, reason, "{}", denied.detail);
+    }
+    scene.rig.clock.set(now);
+    scene.open("cluster/prod").await;
+}
