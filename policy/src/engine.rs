@@ -32,7 +32,8 @@ pub use rule::Rule;
 
 use crate::kube_name::KubeGroupName;
 use complexity::Complexity;
-use evaluation::{Ask, Evaluator, Verdict};
+use evaluation::{Ask, Asker, Evaluator, Verdict};
+use input::Unaskable;
 
 /// A policy that can be decided by.
 #[derive(Clone)]
@@ -73,85 +74,26 @@ impl CheckedPolicy {
     }
 
     /// The Kubernetes groups that the policy names, sorted. A connector whose ceiling lists groups compares it with
-    /// these; candidates for [`Self::assume`] come from the ceiling.
+    /// these; candidates for [`Asking::assume`] come from the ceiling.
     #[must_use]
     pub fn named_groups(&self) -> &[KubeGroupName] {
         &self.groups
     }
 
-    /// Decides whether somebody may reach a target.
+    /// Asks about one person on one device, now: any number of questions, with what they share worked out once.
+    #[must_use]
+    pub fn asking<'a>(&'a self, facts: &'a Facts) -> Asking<'a> {
+        Asking {
+            policy: self,
+            facts,
+            asker: self.complexity.with_stack(|| self.evaluator.asker(facts)),
+        }
+    }
+
+    /// [`Asking::decide`], where nothing else is asked.
     #[must_use]
     pub fn decide(&self, facts: &Facts, target: &Target) -> Decision {
-        self.complexity.with_stack(|| {
-            let ask = Ask::Connect(target);
-            let verdict = self.evaluator.judge(facts, &ask);
-            if verdict.allowed {
-                Decision::Permit(Permit::new(facts, target, self.named(&verdict)))
-            } else {
-                Decision::Deny(self.denial(facts, &ask, &verdict))
-            }
-        })
-    }
-
-    /// Decides whether a cluster's API server may pass somebody's requests on to pods, services and nodes.
-    ///
-    /// # Errors
-    /// A denial.
-    pub fn proxy(&self, facts: &Facts, cluster: &Name) -> Result<MayProxy, Denial> {
-        self.complexity.with_stack(|| {
-            let ask = Ask::Proxy(cluster);
-            let verdict = self.evaluator.judge(facts, &ask);
-            if verdict.allowed {
-                Ok(MayProxy::new())
-            } else {
-                Err(self.denial(facts, &ask, &verdict))
-            }
-        })
-    }
-
-    /// Decides which of `candidates` somebody is at a cluster's API server.
-    ///
-    /// # Errors
-    /// A denial if there is none, or if any rule failed for any candidate.
-    pub fn assume(
-        &self,
-        facts: &Facts,
-        cluster: &Name,
-        candidates: &[KubeGroupName],
-    ) -> Result<Assumed, Denial> {
-        self.complexity.with_stack(|| {
-            let ask = Ask::Assume {
-                cluster,
-                candidates,
-            };
-            let verdict = self.evaluator.judge(facts, &ask);
-            if verdict.allowed {
-                let rules = self.named(&verdict);
-                Ok(Assumed::new(facts, cluster, verdict.groups, rules))
-            } else {
-                Err(self.denial(facts, &ask, &verdict))
-            }
-        })
-    }
-
-    fn denial(&self, facts: &Facts, ask: &Ask<'_>, verdict: &Verdict) -> Denial {
-        let what = ask.to_string();
-        let visible = || self.evaluator.is_permitted_by_some(facts, ask);
-        if verdict.failed {
-            return Denial::failed(what, self.named(verdict), visible());
-        }
-        let probe = |facts: &Facts| {
-            Some(self.evaluator.judge(facts, ask)).filter(|verdict| verdict.allowed)
-        };
-        if let Some((missing, allowing)) = what_if::missing(facts, probe) {
-            let rules = if verdict.rules().is_empty() {
-                &allowing
-            } else {
-                verdict
-            };
-            return Denial::missing(what, self.named(rules), missing);
-        }
-        Denial::refused(what, self.named(verdict), visible())
+        self.asking(facts).decide(target)
     }
 
     /// The rules that made a verdict, in the order of the text.
@@ -161,6 +103,89 @@ impl CheckedPolicy {
             .filter(|rule| verdict.rules().contains(rule.id()))
             .cloned()
             .collect()
+    }
+}
+
+/// Questions about one person on one device, now.
+pub struct Asking<'a> {
+    policy: &'a CheckedPolicy,
+    facts: &'a Facts,
+    /// If Cedar cannot be asked, every question is denied.
+    asker: Result<Asker, Unaskable>,
+}
+
+impl Asking<'_> {
+    /// Decides whether somebody may reach a target.
+    #[must_use]
+    pub fn decide(&self, target: &Target) -> Decision {
+        let ask = Ask::Connect(target);
+        match self.judge(&ask) {
+            Ok((_, rules)) => Decision::Permit(Permit::new(self.facts, target, rules)),
+            Err(denial) => Decision::Deny(denial),
+        }
+    }
+
+    /// Decides whether a cluster's API server may pass somebody's requests on to pods, services and nodes.
+    ///
+    /// # Errors
+    /// A denial.
+    pub fn proxy(&self, cluster: &Name) -> Result<MayProxy, Denial> {
+        self.judge(&Ask::Proxy(cluster)).map(|_| MayProxy::new())
+    }
+
+    /// Decides which of `candidates` somebody is at a cluster's API server.
+    ///
+    /// # Errors
+    /// A denial if there is none, or if any rule failed for any candidate.
+    pub fn assume(&self, cluster: &Name, candidates: &[KubeGroupName]) -> Result<Assumed, Denial> {
+        let ask = Ask::Assume {
+            cluster,
+            candidates,
+        };
+        let (groups, rules) = self.judge(&ask)?;
+        Ok(Assumed::new(self.facts, cluster, groups, rules))
+    }
+
+    /// The groups that are allowed, and the rules that allow it.
+    fn judge(&self, ask: &Ask<'_>) -> Result<(Vec<KubeGroupName>, Vec<Rule>), Denial> {
+        self.policy.complexity.with_stack(|| {
+            let verdict = self.policy.evaluator.judge(&self.asker, ask);
+            if verdict.allowed {
+                let rules = self.policy.named(&verdict);
+                Ok((verdict.groups, rules))
+            } else {
+                Err(self.denial(ask, &verdict))
+            }
+        })
+    }
+
+    fn denial(&self, ask: &Ask<'_>, verdict: &Verdict) -> Denial {
+        let (policy, evaluator) = (self.policy, &self.policy.evaluator);
+        let what = ask.to_string();
+        let visible = || evaluator.is_permitted_by_some(&self.asker, ask);
+        if verdict.failed {
+            return Denial::failed(what, policy.named(verdict), visible());
+        }
+        let probe = |facts: &Facts| {
+            Some(evaluator.judge(&evaluator.asker(facts), ask)).filter(|verdict| verdict.allowed)
+        };
+        if let Some((missing, allowing)) = what_if::missing(self.facts, probe) {
+            let rules = if verdict.rules().is_empty() {
+                &allowing
+            } else {
+                verdict
+            };
+            return Denial::missing(what, policy.named(rules), missing);
+        }
+        Denial::refused(what, policy.named(verdict), visible())
+    }
+}
+
+impl fmt::Debug for Asking<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asking")
+            .field("facts", &self.facts)
+            .finish_non_exhaustive()
     }
 }
 

@@ -33,9 +33,10 @@ pub(crate) fn decision() -> Result<Vec<Figure>> {
         let begun = Instant::now();
         for _ in 0..REQUESTS {
             let (facts, target) = black_box((&facts, &target));
-            let reached = policy.decide(facts, target);
+            let asking = policy.asking(facts);
+            let reached = asking.decide(target);
             ensure!(matches!(reached, Decision::Permit(_)), "{reached:?}");
-            let assumed = policy.assume(facts, &cluster, &groups);
+            let assumed = asking.assume(&cluster, &groups);
             ensure!(
                 matches!(&assumed, Ok(it) if it.groups().len() == 1),
                 "{assumed:?}"

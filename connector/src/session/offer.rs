@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use adit_policy::engine::Tier;
+use adit_policy::engine::{Asking, Tier};
 use adit_policy::{Assumed, Decision, Facts, KubeGroupName, KubeUserName, Permit};
 use adit_proto::Reason;
 use adit_proto::id::{SessionId, UserId};
@@ -18,7 +18,7 @@ use adit_proto::time::UnixMillis;
 use adit_proto::wire::control::Offer;
 
 use super::{Proxying, Refusal};
-use crate::roster::{ActivePolicy, Known};
+use crate::roster::Known;
 
 /// How far the gateway's clock may be from ours.
 const SKEW: Duration = Duration::from_mins(5);
@@ -186,11 +186,12 @@ pub fn decide(
     check_groups(claim, user, bounds)?;
     let facts = facts(claim, user, device, &sign_in, now)?;
     let policy = known.policy()?;
-    let permit = match policy.policy.decide(&facts, &claim.target) {
+    let asking = policy.policy.asking(&facts);
+    let permit = match asking.decide(&claim.target) {
         Decision::Permit(permit) => permit,
         Decision::Deny(denial) => return Err(denial.into()),
     };
-    let assumed = assume(claim, policy, &facts, bounds)?;
+    let assumed = assume(claim, &asking, bounds)?;
     Ok(Verified {
         permit,
         assumed,
@@ -298,18 +299,9 @@ fn facts(
     })
 }
 
-fn assume(
-    claim: &Claim,
-    policy: &ActivePolicy,
-    facts: &Facts,
-    bounds: &Bounds,
-) -> Result<Option<Assumed>, Refusal> {
+fn assume(claim: &Claim, asking: &Asking<'_>, bounds: &Bounds) -> Result<Option<Assumed>, Refusal> {
     match &claim.target {
-        Target::Cluster(cluster) => Ok(Some(policy.policy.assume(
-            facts,
-            cluster,
-            &bounds.groups,
-        )?)),
+        Target::Cluster(cluster) => Ok(Some(asking.assume(cluster, &bounds.groups)?)),
         Target::Service { .. } => Ok(None),
     }
 }

@@ -34,7 +34,7 @@ impl Proxying {
     pub fn judge(&self) -> Result<MayProxy, &Refusal> {
         let judged = self.judged.get_or_init(|| {
             let policy = &self.policy.policy;
-            Ok(policy.proxy(&self.facts, &self.cluster)?)
+            Ok(policy.asking(&self.facts).proxy(&self.cluster)?)
         });
         judged.as_ref().copied()
     }

@@ -153,7 +153,9 @@ impl Grounds {
             .filter_map(|group| group.parse().ok())
             .collect();
         let policy = &self.policy.policy;
-        let assumed = policy.assume(&self.facts, &self.cluster.name, &candidates)?;
+        let assumed = policy
+            .asking(&self.facts)
+            .assume(&self.cluster.name, &candidates)?;
         Ok(assumed.groups().iter().map(ToString::to_string).collect())
     }
 }

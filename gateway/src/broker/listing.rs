@@ -46,12 +46,13 @@ impl Broker {
         sign_in: &SignIn,
     ) -> Result<Vec<ClusterSeen>, Denied> {
         let (roster, facts, policy) = self.asked(caller, sign_in).await?;
+        let asking = policy.policy.asking(&facts);
         let mut visible: Vec<_> = roster
             .clusters()
             .filter(|cluster| cluster.revoked.is_none())
             .filter(|cluster| {
                 let target = Target::Cluster(cluster.name.clone());
-                matches!(policy.policy.decide(&facts, &target), Decision::Permit(_))
+                matches!(asking.decide(&target), Decision::Permit(_))
             })
             .cloned()
             .collect();
@@ -94,12 +95,13 @@ impl Broker {
         offered.sort_by(|one, other| (&one.cluster, &one.name).cmp(&(&other.cluster, &other.name)));
         offered.dedup();
         let (_, facts, policy) = self.asked(caller, sign_in).await?;
+        let asking = policy.policy.asking(&facts);
         offered.retain(|service| {
             let target = Target::Service {
                 cluster: service.cluster.clone(),
                 name: service.name.clone(),
             };
-            matches!(policy.policy.decide(&facts, &target), Decision::Permit(_))
+            matches!(asking.decide(&target), Decision::Permit(_))
         });
         Ok(offered)
     }

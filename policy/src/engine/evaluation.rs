@@ -1,5 +1,6 @@
 //! Asking Cedar: facts become a principal, a resource and a context; answers become verdicts.
 
+use std::cell::OnceCell;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -9,7 +10,7 @@ use cedar_policy::{Context, Effect, Entities, Entity, EntityUid, Policy, PolicyI
 use super::Facts;
 use super::input::{Unaskable, context, named, who};
 use super::schema::Vocabulary;
-use super::scope::{Answer, Question, Scope, Scoped};
+use super::scope::{Answer, Question, Scope, Scoped, is_general};
 use crate::kube_name::KubeGroupName;
 
 /// What is asked.
@@ -63,6 +64,8 @@ struct Rules {
 #[derive(Clone)]
 pub(super) struct Evaluator {
     vocabulary: Vocabulary,
+    /// What answers alike whatever is asked for.
+    general: Rules,
     connect: Rules,
     proxy: Rules,
     assume: Rules,
@@ -70,54 +73,71 @@ pub(super) struct Evaluator {
 
 impl Evaluator {
     pub(super) fn new(vocabulary: Vocabulary, policies: &[Policy]) -> Option<Self> {
-        let connect = Rules::of(policies, &vocabulary.connect)?;
-        let proxy = Rules::of(policies, &vocabulary.proxy)?;
-        let assume = Rules::of(policies, &vocabulary.assume)?;
+        let (general, particular): (Vec<_>, Vec<_>) =
+            policies.iter().partition(|policy| is_general(policy));
+        // Each action is one of theirs.
+        let general = Rules::of(&general, &vocabulary.connect)?;
+        let connect = Rules::of(&particular, &vocabulary.connect)?;
+        let proxy = Rules::of(&particular, &vocabulary.proxy)?;
+        let assume = Rules::of(&particular, &vocabulary.assume)?;
         Some(Self {
             vocabulary,
+            general,
             connect,
             proxy,
             assume,
         })
     }
 
+    /// Who asks, for any number of questions.
+    pub(super) fn asker(&self, facts: &Facts) -> Result<Asker, Unaskable> {
+        Asker::new(&self.vocabulary, facts)
+    }
+
     /// Judges by all rules.
-    pub(super) fn judge(&self, facts: &Facts, ask: &Ask<'_>) -> Verdict {
-        self.judge_by(facts, ask, |rules| &rules.all)
+    pub(super) fn judge(&self, asker: &Result<Asker, Unaskable>, ask: &Ask<'_>) -> Verdict {
+        self.judge_by(asker, ask, Which::All)
     }
 
     /// Whether a rule permits it, be it forbidden by another one or not.
-    pub(super) fn is_permitted_by_some(&self, facts: &Facts, ask: &Ask<'_>) -> bool {
-        self.judge_by(facts, ask, |rules| &rules.permits).permitted
+    pub(super) fn is_permitted_by_some(
+        &self,
+        asker: &Result<Asker, Unaskable>,
+        ask: &Ask<'_>,
+    ) -> bool {
+        self.judge_by(asker, ask, Which::Permits).permitted
     }
 
-    fn judge_by(&self, facts: &Facts, ask: &Ask<'_>, of: impl Fn(&Rules) -> &Scoped) -> Verdict {
+    fn judge_by(&self, asker: &Result<Asker, Unaskable>, ask: &Ask<'_>, which: Which) -> Verdict {
+        let Ok(asker) = asker else {
+            return Verdict::unaskable();
+        };
+        let words = &self.vocabulary;
+        let by = |action, rules| By {
+            action,
+            which,
+            general: &self.general,
+            rules,
+        };
         let verdict = match ask {
-            Ask::Connect(target) => {
-                let action = (&self.vocabulary.connect, of(&self.connect));
-                self.reach(facts, target, action)
-            }
+            Ask::Connect(target) => self.reach(asker, target, &by(&words.connect, &self.connect)),
             Ask::Proxy(cluster) => {
-                let action = (&self.vocabulary.proxy, of(&self.proxy));
-                self.reach(facts, &Target::Cluster((*cluster).clone()), action)
+                let target = Target::Cluster((*cluster).clone());
+                self.reach(asker, &target, &by(&words.proxy, &self.proxy))
             }
             Ask::Assume {
                 cluster,
                 candidates,
-            } => self.assume(facts, cluster, candidates, of(&self.assume)),
+            } => self.assume(
+                asker,
+                (cluster, candidates),
+                &by(&words.assume, &self.assume),
+            ),
         };
-        verdict.unwrap_or(Verdict {
-            failed: true,
-            ..Verdict::default()
-        })
+        verdict.unwrap_or_else(|Unaskable| Verdict::unaskable())
     }
 
-    fn reach(
-        &self,
-        facts: &Facts,
-        target: &Target,
-        action: (&EntityUid, &Scoped),
-    ) -> Result<Verdict, Unaskable> {
+    fn reach(&self, asker: &Asker, target: &Target, by: &By<'_>) -> Result<Verdict, Unaskable> {
         let words = &self.vocabulary;
         let at = target.cluster().as_str();
         let cluster = words.cluster(at);
@@ -130,8 +150,8 @@ impl Evaluator {
                 service
             }
         };
-        let asker = Asker::new(words, facts, entities)?;
-        let answer = asker.ask(action, resource, cluster)?;
+        let world = asker.world(entities)?;
+        let answer = asker.ask(by, &world, resource, cluster)?;
         let mut verdict = Verdict {
             allowed: answer.allows(),
             ..Verdict::default()
@@ -142,10 +162,9 @@ impl Evaluator {
 
     fn assume(
         &self,
-        facts: &Facts,
-        cluster: &Name,
-        candidates: &[KubeGroupName],
-        rules: &Scoped,
+        asker: &Asker,
+        (cluster, candidates): (&Name, &[KubeGroupName]),
+        by: &By<'_>,
     ) -> Result<Verdict, Unaskable> {
         let words = &self.vocabulary;
         let at = words.cluster(cluster.as_str());
@@ -157,11 +176,11 @@ impl Evaluator {
                 [at.clone()],
             )?);
         }
-        let asker = Asker::new(words, facts, entities)?;
+        let world = asker.world(entities)?;
         let mut verdict = Verdict::default();
         for group in candidates {
             let resource = words.kube_group(group.as_str());
-            let answer = asker.ask((&words.assume, rules), resource, at.clone())?;
+            let answer = asker.ask(by, &world, resource, at.clone())?;
             if answer.allows() && !verdict.groups.contains(group) {
                 verdict.groups.push(group.clone());
             }
@@ -173,6 +192,14 @@ impl Evaluator {
 }
 
 impl Verdict {
+    /// Nothing could be asked, which denies.
+    fn unaskable() -> Self {
+        Self {
+            failed: true,
+            ..Self::default()
+        }
+    }
+
     /// The rules that made it so.
     pub(super) fn rules(&self) -> &HashSet<PolicyId> {
         match (self.failed, self.allowed) {
@@ -194,44 +221,74 @@ impl Verdict {
 }
 
 impl Rules {
-    fn of(policies: &[Policy], action: &EntityUid) -> Option<Self> {
+    fn of(policies: &[&Policy], action: &EntityUid) -> Option<Self> {
         let permits = policies
             .iter()
             .filter(|policy| policy.effect() == Effect::Permit);
         Some(Self {
-            all: Scoped::of(policies.iter(), action)?,
-            permits: Scoped::of(permits, action)?,
+            all: Scoped::of(policies.iter().copied(), action)?,
+            permits: Scoped::of(permits.copied(), action)?,
         })
+    }
+
+    fn which(&self, which: Which) -> &Scoped {
+        match which {
+            Which::All => &self.all,
+            Which::Permits => &self.permits,
+        }
     }
 }
 
-/// Who asks, in a world of a few entities.
-struct Asker {
+/// By which rules a question is answered.
+#[derive(Clone, Copy)]
+enum Which {
+    All,
+    Permits,
+}
+
+/// What is asked for, and by which rules.
+struct By<'a> {
+    action: &'a EntityUid,
+    which: Which,
+    general: &'a Rules,
+    rules: &'a Rules,
+}
+
+/// Who asks, and what is known beside who and what.
+pub(super) struct Asker {
     user: EntityUid,
+    who: Vec<Entity>,
     principals: Vec<Scope>,
     context: Context,
-    entities: Entities,
+    /// What all rules that are general said, once they were asked.
+    general: OnceCell<Answer>,
 }
 
 impl Asker {
-    fn new(words: &Vocabulary, facts: &Facts, resources: Vec<Entity>) -> Result<Self, Unaskable> {
+    fn new(words: &Vocabulary, facts: &Facts) -> Result<Self, Unaskable> {
         let who = who(words, facts)?;
         let uids = who.iter().map(|entity| Some(entity.uid()));
         let principals = uids.chain([None]).collect();
-        let entities = Entities::from_entities(who.into_iter().chain(resources), None)
-            .map_err(|_| Unaskable)?;
         Ok(Self {
             user: words.user(facts.user.as_str()),
+            who,
             principals,
             context: context(facts)?,
-            entities,
+            general: OnceCell::new(),
         })
+    }
+
+    /// Who asks, and what is asked about.
+    fn world(&self, resources: Vec<Entity>) -> Result<Entities, Unaskable> {
+        let entities = self.who.iter().cloned().chain(resources);
+        Entities::from_entities(entities, None).map_err(|_| Unaskable)
     }
 
     /// Asks about a resource, which is in `at` or the same.
     fn ask(
         &self,
-        (action, rules): (&EntityUid, &Scoped),
+        by: &By<'_>,
+        entities: &Entities,
         resource: EntityUid,
         at: EntityUid,
     ) -> Result<Answer, Unaskable> {
@@ -242,19 +299,26 @@ impl Asker {
         // The types are ours and a test validates them; validating each request would cost more than deciding it.
         let request = Request::new(
             self.user.clone(),
-            action.clone(),
+            by.action.clone(),
             resource,
             self.context.clone(),
             None,
         )
         .map_err(|_| Unaskable)?;
         let (principals, resources) = (self.principals.as_slice(), resources.as_slice());
-        Ok(rules.ask(&Question {
+        let question = Question {
             request,
             principals,
             resources,
-            entities: &self.entities,
-        }))
+            entities,
+        };
+        let general = || by.general.which(by.which).ask(&question);
+        let mut answer = match by.which {
+            Which::All => self.general.get_or_init(general).clone(),
+            Which::Permits => general(),
+        };
+        answer.extend(by.rules.which(by.which).ask(&question));
+        Ok(answer)
     }
 }
 

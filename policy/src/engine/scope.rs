@@ -6,6 +6,7 @@ use cedar_policy::{
     ActionConstraint, Authorizer, Decision, Entities, EntityUid, Policy, PolicyId, PolicySet,
     PrincipalConstraint, Request, ResourceConstraint,
 };
+use serde_json::Value;
 
 /// The entity that principal or resource has to be, or has to be in; `None` where any will do.
 pub(super) type Scope = Option<EntityUid>;
@@ -25,7 +26,7 @@ pub(super) struct Question<'a> {
 }
 
 /// What the rules say to one request.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Answer {
     pub(super) permitting: Vec<PolicyId>,
     pub(super) forbidding: Vec<PolicyId>,
@@ -36,6 +37,13 @@ impl Answer {
     /// One rule permits, none forbids, none fails.
     pub(super) fn allows(&self) -> bool {
         !self.permitting.is_empty() && self.forbidding.is_empty() && self.failing.is_empty()
+    }
+
+    /// Adds what other rules say to the same request.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.permitting.extend(other.permitting);
+        self.forbidding.extend(other.forbidding);
+        self.failing.extend(other.failing);
     }
 }
 
@@ -86,6 +94,31 @@ impl Scoped {
     }
 }
 
+/// Whether a rule says the same to one principal in one context whatever is asked for: it names no entity, and neither
+/// action nor resource.
+pub(super) fn is_general(policy: &Policy) -> bool {
+    let any = matches!(policy.action_constraint(), ActionConstraint::Any)
+        && matches!(policy.resource_constraint(), ResourceConstraint::Any)
+        && policy.entity_literals().is_empty();
+    any && policy.to_json().is_ok_and(|rule| {
+        rule.get("conditions")
+            .is_some_and(|conditions| !names_what_is_asked_for(conditions))
+    })
+}
+
+/// Whether a condition, in Cedar's JSON, has the variable `action` or `resource`.
+fn names_what_is_asked_for(condition: &Value) -> bool {
+    match condition {
+        Value::Object(fields) => {
+            let variable = fields.get("Var").and_then(Value::as_str);
+            matches!(variable, Some("action" | "resource"))
+                || fields.values().any(names_what_is_asked_for)
+        }
+        Value::Array(items) => items.iter().any(names_what_is_asked_for),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 fn failed(error: &cedar_policy::AuthorizationError) -> PolicyId {
     match error {
         cedar_policy::AuthorizationError::PolicyEvaluationError(error) => error.policy_id().clone(),
@@ -115,5 +148,49 @@ fn resource(policy: &Policy) -> Scope {
         ResourceConstraint::Eq(uid)
         | ResourceConstraint::In(uid)
         | ResourceConstraint::IsIn(_, uid) => Some(uid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_looks_at_what_is_asked_for_is_not_general() {
+        for (rule, general) in [
+            ("permit (principal, action, resource);", true),
+            (
+                "forbid (principal, action, resource) when { context.touched };",
+                true,
+            ),
+            (
+                "forbid (principal, action, resource) unless { principal.id == \"x\" };",
+                true,
+            ),
+            (
+                "permit (principal, action, resource) when { resource.name == \"x\" };",
+                false,
+            ),
+            (
+                "permit (principal, action, resource) unless { action in [action] };",
+                false,
+            ),
+            (
+                "permit (principal, action, resource) when { principal in Group::\"x\" };",
+                false,
+            ),
+            (
+                "permit (principal, action == Action::\"connect\", resource);",
+                false,
+            ),
+            ("permit (principal, action, resource is Cluster);", false),
+            (
+                "permit (principal in Group::\"x\", action, resource);",
+                false,
+            ),
+            ("permit (principal is User, action, resource);", true),
+        ] {
+            assert_eq!(is_general(&rule.parse().unwrap()), general, "{rule}");
+        }
     }
 }

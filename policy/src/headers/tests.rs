@@ -25,7 +25,8 @@ fn assumed() -> Assumed {
             .unwrap();
     let groups: Vec<KubeGroupName> = ["devs", "view"].map(|group| group.parse().unwrap()).into();
     policy
-        .assume(&facts, &"prod".parse().unwrap(), &groups)
+        .asking(&facts)
+        .assume(&"prod".parse().unwrap(), &groups)
         .unwrap()
 }
 
@@ -79,7 +80,8 @@ fn a_name_outside_ascii_is_written_as_utf8() {
         crate::CheckedPolicy::parse(r#"permit(principal, action == Action::"assume", resource);"#)
             .unwrap();
     let assumed = policy
-        .assume(&facts, &"prod".parse().unwrap(), &["devs".parse().unwrap()])
+        .asking(&facts)
+        .assume(&"prod".parse().unwrap(), &["devs".parse().unwrap()])
         .unwrap();
     let identity = Impersonation::new(
         assumed,

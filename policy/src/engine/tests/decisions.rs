@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use adit_proto::Reason;
-use adit_proto::target::Target;
+use adit_proto::target::{Name, Target};
 
 use super::super::{Decision, MissingFactor, Tier};
 use super::{anna, connect, policy};
@@ -18,7 +18,8 @@ fn names(groups: &[&str]) -> Vec<KubeGroupName> {
 
 fn assume(text: &str, groups: &[&str]) -> Result<Vec<String>, Reason> {
     policy(text)
-        .assume(&anna(), &"prod".parse().unwrap(), &names(groups))
+        .asking(&anna())
+        .assume(&"prod".parse().unwrap(), &names(groups))
         .map(|assumed| assumed.groups().iter().map(ToString::to_string).collect())
         .map_err(|denial| denial.reason())
 }
@@ -257,11 +258,9 @@ fn only_groups_that_a_rule_gives_are_assumed() {
         assume(GROUPS, &["admin", "edit", "view"]),
         Ok(vec!["view".to_owned()])
     );
-    let at_test = policy(GROUPS).assume(
-        &anna(),
-        &"test".parse().unwrap(),
-        &names(&["view", "edit", "view"]),
-    );
+    let at_test = policy(GROUPS)
+        .asking(&anna())
+        .assume(&"test".parse().unwrap(), &names(&["view", "edit", "view"]));
     assert_eq!(at_test.unwrap().groups(), names(&["view", "edit"]));
 }
 
@@ -283,8 +282,11 @@ fn a_group_that_lacks_a_factor_names_it() {
 
 #[test]
 fn k13_the_proxy_needs_a_rule_of_its_own() {
-    let proxies =
-        |text: &str, cluster: &str| policy(text).proxy(&anna(), &cluster.parse().unwrap());
+    let proxies = |text: &str, cluster: &str| {
+        policy(text)
+            .asking(&anna())
+            .proxy(&cluster.parse().unwrap())
+    };
     assert_eq!(
         proxies(DEVS, "prod").unwrap_err().reason(),
         Reason::PolicyDenied,
@@ -295,4 +297,30 @@ fn k13_the_proxy_needs_a_rule_of_its_own() {
     assert!(proxies(rule, "test").is_err());
     let forbidden = format!("{rule} forbid(principal, action == Action::\"proxy\", resource);");
     assert!(proxies(&forbidden, "prod").is_err());
+}
+
+#[test]
+fn a_rule_for_whatever_is_asked_for_counts_in_each_question_of_one_asking() {
+    let text = r#"@id("all") permit (principal, action, resource);
+@id("stale") forbid (principal, action, resource) when { context.sign_in.age_s > 100 };
+@id("prod") forbid (principal, action, resource) when { resource == Cluster::"prod" };
+@id("no-proxy") forbid (principal, action, resource) when { action == Action::"proxy" };"#;
+    let policy = policy(text);
+    let (prod, staging): (Name, Name) = ("prod".parse().unwrap(), "staging".parse().unwrap());
+    let groups = names(&["view"]);
+    let mut facts = anna();
+    facts.sign_in_age = Duration::from_secs(99);
+    let asking = policy.asking(&facts);
+    let reaches = |cluster: &Name| asking.decide(&Target::Cluster(cluster.clone()));
+    for _ in 0..2 {
+        assert!(matches!(reaches(&staging), Decision::Permit(_)));
+        assert!(matches!(reaches(&prod), Decision::Deny(_)));
+        assert!(asking.assume(&prod, &groups).is_ok());
+        assert!(asking.proxy(&staging).is_err());
+    }
+    facts.sign_in_age = Duration::from_secs(101);
+    let asking = policy.asking(&facts);
+    assert!(asking.assume(&staging, &groups).is_err());
+    let denied = asking.decide(&Target::Cluster(staging));
+    assert!(matches!(denied, Decision::Deny(denial) if denial.to_string().contains("stale")));
 }
