@@ -23,6 +23,9 @@ use lives::Lives;
 /// it comes back: 256 is a burst of offers, far more than an agent has sessions.
 pub const FRAMES: usize = 256;
 
+/// What waits to be written. A queue has room for 32 at once, and a connection that is idle should cost little.
+pub type Queued = Box<Message>;
+
 /// Control connections of one device key at most: its processes, of which an agent is one. The replicas of a connector
 /// share their cluster's key, and are as many as the cluster wants.
 const OF_DEVICE: usize = 8;
@@ -39,7 +42,7 @@ pub struct Live {
     instance: [u8; 16],
     route: RouteId,
     serves: Option<Serves>,
-    frames: mpsc::Sender<Message>,
+    frames: mpsc::Sender<Queued>,
     connection: quinn::Connection,
     told: Mutex<Option<Metrics>>,
 }
@@ -135,14 +138,14 @@ impl Live {
 
     /// Queues a message. A party whose queue is full is closed: what it missed it gets when it comes back.
     pub fn send(&self, message: Message) {
-        if self.frames.try_send(message).is_err() {
+        if self.frames.try_send(Box::new(message)).is_err() {
             self.close(Reason::LimitReached);
         }
     }
 
     /// Queues a message, waiting for room.
     pub async fn send_when_read(&self, message: Message) {
-        if self.frames.send(message).await.is_err() {
+        if self.frames.send(Box::new(message)).await.is_err() {
             self.close(Reason::LimitReached);
         }
     }
@@ -184,7 +187,7 @@ pub struct Registry {
 impl Registry {
     /// Adds a party, and returns what is to be written to it. An older connection of the same process is closed, and
     /// the oldest one of a device that has too many.
-    pub fn add(&self, new: NewLive) -> (Arc<Live>, mpsc::Receiver<Message>) {
+    pub fn add(&self, new: NewLive) -> (Arc<Live>, mpsc::Receiver<Queued>) {
         let (frames, queued) = mpsc::channel(FRAMES);
         let live = Arc::new(Live {
             id: LiveId(self.made.fetch_add(1, Ordering::Relaxed)),

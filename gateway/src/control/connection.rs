@@ -18,7 +18,7 @@ use super::Control;
 use super::push::Push;
 use super::receive::{Receive, store_uploads};
 use crate::caller::{Party, Role};
-use crate::registry::{Live, NewLive, Serves, Service, close};
+use crate::registry::{Live, NewLive, Queued, Serves, Service, close};
 use crate::relay::{Place, Registration};
 use crate::store::parties::Sighting;
 
@@ -39,7 +39,7 @@ const UPLOADS: usize = 8;
 struct Begun {
     live: Arc<Live>,
     registration: Registration,
-    queued: mpsc::Receiver<Message>,
+    queued: mpsc::Receiver<Queued>,
     held: u64,
     reader: FrameReader<RecvStream>,
     writer: FrameWriter<SendStream>,
@@ -196,11 +196,11 @@ impl Control {
 }
 
 /// Writes what is queued; a stream that takes nothing for long fills the queue, and that closes the connection.
-async fn write(mut queued: mpsc::Receiver<Message>, mut writer: FrameWriter<SendStream>) -> Reason {
+async fn write(mut queued: mpsc::Receiver<Queued>, mut writer: FrameWriter<SendStream>) -> Reason {
     while let Some(message) = queued.recv().await {
         let frame = Frame {
             critical: false,
-            message: Some(message),
+            message: Some(*message),
         };
         if writer.write(&frame).await.is_err() {
             break;

@@ -63,7 +63,7 @@ impl<'a> Push<'a> {
             if let Err(reason) = self.judge() {
                 return reason;
             }
-            if self.statements().await.is_err() || self.policy().await.is_err() {
+            if Box::pin(self.catch_up()).await.is_err() {
                 // The store does not answer; leases go out with their age all the same.
                 self.lease();
                 sleep(STORE_AGAIN).await;
@@ -88,6 +88,12 @@ impl<'a> Push<'a> {
         let party = Party::of(key, roster.as_deref(), &suspended)?;
         let same = party == *self.live.party();
         same.then_some(()).ok_or(Reason::DeviceRevoked)
+    }
+
+    /// Sends what the party does not have yet.
+    async fn catch_up(&mut self) -> Result<(), crate::store::StoreError> {
+        self.statements().await?;
+        self.policy().await
     }
 
     async fn statements(&mut self) -> Result<(), crate::store::StoreError> {

@@ -76,7 +76,7 @@ impl Receive<'_> {
                 self.fetch.try_send(fetch.from_number).map_err(full)
             }
             Message::SessionEnded(ended) => {
-                broker.ended_by(self.live, &ended).await;
+                Box::pin(broker.ended_by(self.live, &ended)).await;
                 Ok(())
             }
             Message::Metrics(metrics) => {
@@ -115,7 +115,7 @@ pub(super) async fn store_uploads(
     };
     while let Some(upload) = uploads.recv().await {
         loop {
-            match control.services.audit.upload(*id, upload.clone()).await {
+            match Box::pin(control.services.audit.upload(*id, upload.clone())).await {
                 Ok(stored) => {
                     live.send_when_read(Message::AuditStored(stored)).await;
                     break;
@@ -155,5 +155,5 @@ pub(super) async fn note_refusal(control: &Control, live: &Live, subject: &str, 
         reason: reason.to_string(),
         detail: "on a control connection".to_owned(),
     };
-    control.services.audit.note(Event::Refusal(refusal)).await;
+    Box::pin(control.services.audit.note(Event::Refusal(refusal))).await;
 }
