@@ -286,6 +286,8 @@ fn k10_ten_thousand_parameters_are_refused() {
             limit: 65_536
         }
     );
+    let longest = format!("/api/v1/pods?a={}", "a".repeat(64 * 1024 - 2));
+    assert!(parse("GET", &longest).is_ok());
 }
 
 #[test]

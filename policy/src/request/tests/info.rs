@@ -199,6 +199,9 @@ fn k13_a_proxy_request_is_its_own_kind_in_every_form_of_the_name() {
         (target.scheme(), target.name(), target.port()),
         (None, "web", Some("8080"))
     );
+    let request = proxy("/api/v1/namespaces/a/pods/web-0.v2:a.b-c/proxy");
+    assert_eq!(request.target().port(), Some("a.b-c"));
+
     let request = proxy("/api/v1/nodes/n1/proxy/exec/a/b/c");
     assert_eq!(
         (request.target().name(), request.target().port()),
@@ -209,6 +212,9 @@ fn k13_a_proxy_request_is_its_own_kind_in_every_form_of_the_name() {
         "/api/v1/namespaces/a/pods/ftp:web:21/proxy",
         "/api/v1/namespaces/a/pods/a:b:c:d/proxy",
         "/api/v1/namespaces/a/pods/:80/proxy",
+        "/api/v1/namespaces/a/pods/https::80/proxy",
+        "/api/v1/namespaces/a/pods/https:a_b:80/proxy",
+        "/api/v1/namespaces/a/pods/https:a:8_0/proxy",
         "/api/v1/nodes/a%20b/proxy",
     ] {
         assert_eq!(
