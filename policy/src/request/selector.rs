@@ -97,6 +97,7 @@ mod tests {
             "metadata.name=a/b",
             "metadata.name=..",
             "metadata.name=a=b",
+            "metadata.name=a,x!==b",
             r"metadata.name=a\b",
             "metadata.namespace=a",
         ] {

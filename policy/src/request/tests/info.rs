@@ -333,6 +333,8 @@ fn upgrading(connection: &str, protocols: &[&str]) -> Result<Option<Upgrade>, Re
 
 #[test]
 fn k16_only_websocket_and_spdy_are_upgrades() {
+    let names = [Upgrade::WebSocket, Upgrade::Spdy31].map(Upgrade::as_str);
+    assert_eq!(names, ["websocket", "SPDY/3.1"]);
     assert_eq!(upgrading("keep-alive", &[]), Ok(None));
     assert_eq!(
         upgrading("keep-alive, Upgrade", &["WebSocket"]),
