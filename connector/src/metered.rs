@@ -4,10 +4,8 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
-
-/// What is read at once in each direction, in bytes.
-const BUFFER: usize = 64 << 10;
+use adit_transport::carry;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Counts the bytes of a stream.
 pub trait Meter: Unpin {
@@ -57,9 +55,7 @@ where
     where
         I: AsyncRead + AsyncWrite + Unpin,
     {
-        copy_bidirectional_with_sizes(client, self, BUFFER, BUFFER)
-            .await
-            .map(|_| ())
+        carry::both(client, self).await
     }
 }
 

@@ -4,6 +4,7 @@
 //! connector are a [`party::Party`]; a gateway has a [`door::Door`] behind a relay of its own that is built from
 //! [`cid`], [`rebind`] and [`way`]. Time is tokio's, randomness is an argument.
 
+pub mod carry;
 pub mod cid;
 pub mod door;
 pub mod endpoint;

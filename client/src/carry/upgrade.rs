@@ -3,6 +3,7 @@
 //! HTTP/2 has no upgrade: a WebSocket begins with an extended CONNECT there (RFC 8441). It goes on as the HTTP/1.1
 //! request that it stands for, so that the connector decides both alike.
 
+use adit_transport::carry;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
@@ -14,13 +15,9 @@ use hyper::ext::Protocol;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use ring::rand::{SecureRandom, SystemRandom};
-use tokio::io::copy_bidirectional_with_sizes;
 use tokio_util::sync::CancellationToken;
 
 use super::body::Guard;
-
-/// What is read at once in each direction, in bytes.
-const BUFFER: usize = 64 << 10;
 
 /// How the local client asked for the upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +93,7 @@ pub(super) async fn splice(
 
 async fn carry(local: Upgraded, remote: Upgraded) {
     let (mut local, mut remote) = (TokioIo::new(local), TokioIo::new(remote));
-    let carried = copy_bidirectional_with_sizes(&mut local, &mut remote, BUFFER, BUFFER).await;
+    let carried = carry::both(&mut local, &mut remote).await;
     if let Err(error) = carried {
         let error: &dyn std::error::Error = &error;
         tracing::debug!(error, "A stream ended early.");

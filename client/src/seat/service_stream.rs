@@ -4,16 +4,14 @@ use adit_proto::Reason;
 use adit_proto::target::Target;
 use adit_proto::wire::link::Tcp;
 use adit_proto::wire::link::stream_header::Kind;
+use adit_transport::carry;
 use adit_transport::stream::LinkStream;
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional_with_sizes};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::Seat;
 use crate::exit::Failure;
 use crate::reset;
 use crate::session::Session;
-
-/// Bytes that are copied at once, each way.
-const CHUNK: usize = 64 << 10;
 
 /// A stream to a service.
 #[derive(Debug)]
@@ -51,9 +49,9 @@ impl ServiceStream {
         I: AsyncRead + AsyncWrite + Unpin,
     {
         let target = &self.target;
-        let copied = copy_bidirectional_with_sizes(local, &mut self.stream, CHUNK, CHUNK);
+        let copied = carry::both(local, &mut self.stream);
         tokio::select! {
-            copied = copied => copied.map(|_| ()).map_err(|error| {
+            copied = copied => copied.map_err(|error| {
                 let lost = || reset::is_lost(&error).then_some(Reason::TargetOffline);
                 // The end of the session says more than that its link is closed.
                 let reason = reset::reason(&error).or_else(|| self.session.ended()).or_else(lost);
