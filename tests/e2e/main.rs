@@ -13,6 +13,7 @@ mod closed_door;
 mod cluster;
 mod cut;
 mod cut_off;
+mod disk_full;
 mod draining;
 mod enrolment;
 mod environment;

@@ -15,4 +15,5 @@ pub mod process;
 pub mod scratch;
 pub mod stack;
 pub mod terminal;
+pub mod volume;
 pub mod wait;

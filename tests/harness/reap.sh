@@ -1,5 +1,6 @@
 #!/bin/sh
-# Ends what one test process left behind: its processes, its control groups, its network namespaces, its folder.
+# Ends what one test process left behind: its processes, its control groups, its network namespaces,
+# its mounts, its folder.
 # usage: reap.sh OWNER FOLDER [after-input]
 # With `after-input` it first waits for the end of its standard input, which the test process holds open.
 owner=$1
@@ -40,5 +41,9 @@ done
 
 for path in /run/netns/adit-"$owner"-*; do
     [ -e "$path" ] && ip netns del "${path#/run/netns/}"
+done
+# What is mounted below it would be emptied, and keep it.
+cut -d' ' -f2 /proc/mounts | grep "^$folder/" | while read -r path; do
+    umount --lazy "$path"
 done
 rm -rf "$folder"

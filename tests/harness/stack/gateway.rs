@@ -98,7 +98,7 @@ impl Gateway {
             .forward_loopback(PORT, SocketAddrV4::new(self.ip, PORT))
     }
 
-    /// Starts it again after [`Gateway::kill`].
+    /// Starts it again after [`Gateway::kill`] or [`Gateway::stop`].
     ///
     /// # Errors
     /// When it does not come up.
@@ -112,6 +112,16 @@ impl Gateway {
         process.until_line("the gateway listens", BOUND)?;
         self.process = Some(process);
         Ok(())
+    }
+
+    /// Ends it in order, with its database closed.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub fn stop(&mut self) -> Result<()> {
+        self.process
+            .take()
+            .map_or(Ok(()), |process| process.stop()?.ok().map(drop))
     }
 
     /// Kills it without a word to anybody.
