@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod api_server_killed;
 mod blindness;
 mod busy;
 mod canary;

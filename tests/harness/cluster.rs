@@ -6,6 +6,7 @@
 //! listens in theirs.
 
 mod account;
+mod api_server;
 mod audit;
 mod binaries;
 mod certificates;
@@ -13,6 +14,7 @@ mod node;
 mod parts;
 
 pub use account::{Account, Impersonation};
+pub use api_server::ApiServer;
 pub use audit::{AuditEvent, AuditObject, AuditStatus, AuditUser};
 pub use binaries::binary;
 pub use node::{AGNHOST, BUSYBOX, Node};
@@ -21,7 +23,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
@@ -51,6 +53,7 @@ pub struct Cluster {
     admin: PathBuf,
     certificates: Certificates,
     attached: AtomicU8,
+    api_servers: AtomicU16,
     netns: Netns,
 }
 
@@ -76,7 +79,9 @@ impl Cluster {
         let netns = Netns::create("api")?;
         let certificates = Certificates::make(&folder)?;
         let etcd = parts::etcd(&netns, &folder)?.spawn()?;
-        let mut apiserver = parts::apiserver(&netns, &folder, &certificates)?.spawn()?;
+        let mut apiserver =
+            parts::apiserver(&netns, &folder, &certificates, (API_PORT, parts::AUDIT_LOG))?
+                .spawn()?;
         let admin = certificates.kubeconfig("admin", "kubernetes-admin", Some("system:masters"))?;
         let kubectl = Kubectl::new(&admin)?.within(&netns);
         apiserver.until("API server is ready", START_BOUND, |_| {
@@ -100,6 +105,7 @@ impl Cluster {
             admin,
             certificates,
             attached: AtomicU8::new(0),
+            api_servers: AtomicU16::new(0),
             netns,
         })
     }
@@ -151,21 +157,49 @@ impl Cluster {
         self.apiserver.stderr()
     }
 
+    /// Starts a further API server of this cluster.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub fn another_api_server(&self) -> Result<ApiServer> {
+        let number = self.api_servers.fetch_add(1, Ordering::Relaxed) + 1;
+        let (port, audit_log) = (API_PORT + number, format!("audit-{number}.log"));
+        let own = (port, audit_log.as_str());
+        let launch = parts::apiserver(&self.netns, &self.folder, &self.certificates, own)?;
+        let kubectl = self
+            .kubectl()?
+            .with_server(&format!("https://127.0.0.1:{port}"));
+        ApiServer::start(launch, kubectl, port)
+    }
+
     /// Makes the API server reachable in `netns` at 127.0.0.1:6443.
     ///
     /// # Errors
     /// When the kernel refuses, or 250 namespaces are attached.
     pub fn attach(&self, netns: &Netns) -> Result<()> {
+        self.join(netns, "api", API_PORT)
+    }
+
+    /// Makes a further API server reachable in `netns`, at its port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// As [`Cluster::attach`].
+    pub fn attach_to(&self, server: &ApiServer, netns: &Netns) -> Result<()> {
+        let port = server.port();
+        self.join(netns, &format!("api{port}"), port)
+    }
+
+    fn join(&self, netns: &Netns, device: &str, port: u16) -> Result<()> {
         let number = self.attached.fetch_add(1, Ordering::Relaxed);
         anyhow::ensure!(number < 250, "too many namespaces are attached");
         let [ours, theirs] = [1, 2].map(|host| Ipv4Addr::new(10, 97, number, host));
-        let device = format!("attached{number}");
+        let here = format!("attached{number}");
         self.netns.connect(
-            (&device, &format!("{ours}/30")),
+            (&here, &format!("{ours}/30")),
             netns,
-            ("api", &format!("{theirs}/30")),
+            (device, &format!("{theirs}/30")),
         )?;
-        netns.forward_loopback(API_PORT, SocketAddrV4::new(ours, API_PORT))
+        netns.forward_loopback(port, SocketAddrV4::new(ours, port))
     }
 
     /// Makes an account that can do nothing but impersonate, and everything that it needs.

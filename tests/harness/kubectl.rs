@@ -42,6 +42,13 @@ impl Kubectl {
         Ok(Self { launch })
     }
 
+    /// Asks this API server instead of the kubeconfig's.
+    #[must_use]
+    pub fn with_server(mut self, server: &str) -> Self {
+        self.launch = self.launch.args(["--server", server]);
+        self
+    }
+
     /// Another program of those that `tests/cluster/build` makes, `kubectl-1.34` for example, with the same kubeconfig
     /// and environment.
     ///

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::API_PORT;
 use super::binaries::binary;
 use super::certificates::Certificates;
 use crate::netns::Netns;
@@ -48,10 +47,13 @@ pub(super) fn etcd(netns: &Netns, folder: &Path) -> Result<Launch> {
 }
 
 /// The API server, which audits every request.
+///
+/// Several of one cluster differ by port and log.
 pub(super) fn apiserver(
     netns: &Netns,
     folder: &Path,
     certificates: &Certificates,
+    (port, audit_log): (u16, &str),
 ) -> Result<Launch> {
     let policy = folder.join("audit-policy.yaml");
     fs::write(&policy, AUDIT_POLICY)?;
@@ -60,7 +62,7 @@ pub(super) fn apiserver(
     Ok(netns
         .launch(binary("kube-apiserver")?)
         .args([
-            format!("--secure-port={API_PORT}"),
+            format!("--secure-port={port}"),
             format!("--etcd-servers={ETCD}"),
         ])
         .args([
@@ -90,7 +92,7 @@ pub(super) fn apiserver(
             file("kubelet-client-key", "kubelet-client.key"),
             file("kubelet-certificate-authority", "ca.crt"),
             flag("audit-policy-file", &policy),
-            flag("audit-log-path", &folder.join(AUDIT_LOG)),
+            flag("audit-log-path", &folder.join(audit_log)),
         ])
         .arg("--kubelet-preferred-address-types=InternalIP,Hostname")
         // A rotated log would hide events from a test.

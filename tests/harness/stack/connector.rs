@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::{BOUND, Engineer, write};
+use crate::cluster::{API_PORT, ApiServer};
 use crate::netns::Host;
 use crate::process::{Finished, Launch, Process};
 use crate::scratch::scratch;
@@ -84,6 +85,46 @@ impl Connector {
             "[[services]]\nname = \"{name}\"\nkind = \"http\"\naddress = \"{address}\"\n"
         ))?;
         Ok(self)
+    }
+
+    /// Asks this API server of the cluster, in the place of the first.
+    ///
+    /// # Errors
+    /// When no kubeconfig is configured, or the files cannot be written.
+    pub fn with_api_server(self, server: &ApiServer) -> Result<Self> {
+        let config = fs::read_to_string(&self.config)?;
+        let before = config
+            .lines()
+            .find_map(|line| line.strip_prefix("kubeconfig_file = \"")?.strip_suffix('"'))
+            .context("a kubeconfig")?;
+        let own = self.folder.join("kubeconfig");
+        let port = |port| format!("127.0.0.1:{port}");
+        let text = fs::read_to_string(before)?.replace(&port(API_PORT), &port(server.port()));
+        write(&own, &text)?;
+        let config = config.replace(before, &own.display().to_string());
+        write(&self.config, &config)?;
+        Ok(self)
+    }
+
+    /// Another replica: the same cluster and configuration, with a state of its own.
+    ///
+    /// # Errors
+    /// When its configuration cannot be written.
+    pub fn replica(&self) -> Result<Self> {
+        let folder = scratch()?.folder("replica")?;
+        let config = folder.join("connector.toml");
+        let state = |of: &Path| format!("state_dir = \"{}\"", of.join("state").display());
+        let text = fs::read_to_string(&self.config)?;
+        write(
+            &config,
+            &text.replace(&state(&self.folder), &state(&folder)),
+        )?;
+        Ok(Self {
+            process: None,
+            launch: self.launch.clone(),
+            folder,
+            config,
+        })
     }
 
     /// Appends to the configuration file.
