@@ -4,14 +4,15 @@ use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use adit_harness::memory;
 use adit_harness::process::Process;
 use adit_harness::stack::{BOUND, Engineer};
 use adit_harness::wait;
 use anyhow::{Context, Result};
 
 use crate::figure::{Figure, percentile};
+use crate::load;
 use crate::scene::{SERVICES, Scene};
-use crate::{load, memory};
 
 /// Engineers' machines. Each has a session for each of the [`SERVICES`], all in one link.
 const MACHINES: usize = 10;

@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use adit_harness::memory::resident;
 use anyhow::{Result, ensure};
 
 use crate::figure::{Figure, median};
 use crate::fleet::{Device, Machine};
-use crate::memory::resident;
 use crate::scene::Scene;
 
 /// What is opened between two looks at the memory.

@@ -40,7 +40,6 @@ mod figure;
 mod fleet;
 mod http;
 mod load;
-mod memory;
 mod raw;
 mod relay;
 mod scene;

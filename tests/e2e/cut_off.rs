@@ -2,7 +2,7 @@
 
 use adit_harness::browser::Desk;
 use adit_harness::netns::Network;
-use adit_harness::process::{Launch, Process};
+use adit_harness::process::{Process, send};
 use adit_harness::stack::{BOUND, ENGINEERS_VIEW, Engineer, Gateway, GatewayOptions, Stack};
 use adit_harness::wait;
 use anyhow::{Context, Result};
@@ -11,6 +11,9 @@ use rustix::process::Signal;
 const NAME: &str = "ben@example.org";
 /// What the terminal says once the page was asked for.
 const PAGE: &str = "Make a passkey for";
+
+/// Goes so far with an enrolment.
+type Step = fn(&Invited) -> Result<Process>;
 
 /// Ben at a browser, with an invitation that nobody used, and how long the roster is.
 struct Invited {
@@ -97,24 +100,19 @@ fn statements(stack: &Stack) -> Result<usize> {
     Ok(statements.len())
 }
 
-fn signal(id: u32, signal: &str) -> Result<String> {
-    let id = id.to_string();
-    Launch::new("kill").args([signal, &id]).run()?.ok()
-}
-
 #[test]
-fn enrolment_killed_anywhere_before_its_statement_leaves_nothing() {
+fn f5_enrolment_killed_anywhere_before_its_statement_leaves_nothing() {
     let invited = Invited::new(300).unwrap();
 
     // It has a key and knocks at a gateway that does not answer.
     let gateway = invited.stack.gateway.id().unwrap();
-    signal(gateway, "-STOP").unwrap();
+    send(gateway, Signal::STOP).unwrap();
     let mut enrol = invited.begin().unwrap();
     let key = invited.ben.folder().join("state/adit/default/device.key");
     let staged = || Ok(key.exists().then_some(()));
     wait::until("the staged key", BOUND, staged).unwrap();
     enrol.kill().unwrap();
-    signal(gateway, "-CONT").unwrap();
+    send(gateway, Signal::CONT).unwrap();
     invited.left_nothing("knocking");
 
     // The page is opened and nobody has looked at it.
@@ -144,7 +142,45 @@ fn enrolment_killed_anywhere_before_its_statement_leaves_nothing() {
 }
 
 #[test]
-fn enrolment_whose_page_nobody_answers_ends_at_its_deadline_and_says_so() {
+fn f5_enrolment_whose_gateway_is_killed_before_its_statement_says_so_and_leaves_nothing() {
+    let mut invited = Invited::new(300).unwrap();
+
+    // The passkey is made, and the client has not heard of it.
+    let made = |invited: &Invited| {
+        let enrol = invited.at_the_page()?;
+        enrol.signal(Signal::STOP)?;
+        invited.desk.browser().press(BOUND)?;
+        invited.page_says("the passkey", "Waiting for your terminal");
+        Ok(enrol)
+    };
+    let steps: [(&str, Step); 2] = [
+        ("the page was shown", Invited::at_the_page),
+        ("the passkey was made", made),
+    ];
+    for (when, step) in steps {
+        let enrol = step(&invited).unwrap();
+        invited.stack.gateway.kill().unwrap();
+        enrol.signal(Signal::CONT).unwrap();
+        let ended = enrol.finish(BOUND).unwrap();
+        assert_ne!(ended.code, Some(0), "{when}");
+        let said = &ended.stderr;
+        assert!(
+            said.contains("the invitation still works"),
+            "{when}: {said}"
+        );
+        invited.stack.gateway.run().unwrap();
+        let admin = &invited.stack.admin;
+        wait::until("the admin's agent at the gateway", BOUND, || {
+            Ok((admin.run(&["clusters"])?.code == Some(0)).then_some(()))
+        })
+        .unwrap();
+        invited.left_nothing(when);
+    }
+    invited.still_enrols();
+}
+
+#[test]
+fn f55_enrolment_whose_page_nobody_answers_ends_at_its_deadline_and_says_so() {
     let invited = Invited::new(10).unwrap();
 
     let enrol = invited.at_the_page().unwrap();

@@ -106,11 +106,12 @@ fn k12_each_verb_passes_by_each_client_over_web_socket_and_spdy() {
 }
 
 #[test]
-fn watches_a_shell_and_a_forward_of_one_agent_answer_at_once_and_beside_a_flood() {
+fn f39_watches_a_shell_and_a_forward_of_one_agent_answer_at_once_and_beside_who_does_not_read() {
     let scene = Scene::new();
     let pod = "at-once";
     scene.cluster.node().unwrap().run_server(pod).unwrap();
     let mut open = at_once::Open::start(&scene, pod).unwrap();
     open.answers().unwrap();
     open.answers_beside_a_flood().unwrap();
+    open.answers_beside_a_log().unwrap();
 }

@@ -9,6 +9,7 @@ pub mod built;
 pub mod capture;
 pub mod cluster;
 pub mod kubectl;
+pub mod memory;
 pub mod netns;
 pub mod postgres;
 pub mod process;

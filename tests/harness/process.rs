@@ -127,11 +127,7 @@ impl Process {
     /// # Errors
     /// When the process is gone.
     pub fn signal(&self, signal: Signal) -> Result<()> {
-        let id = i32::try_from(self.child.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .context("a process id")?;
-        kill_process(id, signal).with_context(|| format!("send {signal:?} to {}", self.name))
+        send(self.child.id(), signal).with_context(|| self.name.clone())
     }
 
     /// Kills it and waits for its end.
@@ -195,6 +191,16 @@ impl Drop for Process {
             let _ = self.kill();
         }
     }
+}
+
+/// Sends a signal to a process that somebody else has started, an agent for example.
+///
+/// # Errors
+/// When the process is gone.
+pub fn send(id: u32, signal: Signal) -> Result<()> {
+    let pid = i32::try_from(id).ok().and_then(Pid::from_raw);
+    let pid = pid.context("a process id")?;
+    kill_process(pid, signal).with_context(|| format!("send {signal:?} to process {id}"))
 }
 
 fn read(path: &Path) -> String {

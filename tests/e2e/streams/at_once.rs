@@ -3,10 +3,13 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
+use adit_harness::cluster::BUSYBOX;
+use adit_harness::memory::resident;
 use adit_harness::process::Process;
 use adit_harness::terminal::Terminal;
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
+use serde_json::json;
 
 use super::Scene;
 use super::verbs::{BOUND, ECHO};
@@ -17,6 +20,8 @@ const WATCHES: usize = 30;
 const FLOOD: usize = 128;
 /// How many rounds it may take until the flood stands still.
 const ROUNDS: usize = 20;
+/// What who does not read may cost the agent and the connector, in bytes: the window of a stream, 8 MiB, and some rest.
+const COST: f64 = 24.0 * 1024.0 * 1024.0;
 
 /// All that is open.
 pub(super) struct Open<'a> {
@@ -106,14 +111,55 @@ impl<'a> Open<'a> {
         let mut flood = kubectl
             .launch(&["exec", self.pod, "--", "sh", "-c", &script])
             .spawn()?;
-        let begun = |flood: &Process| Ok((!flood.stdout().is_empty()).then_some(()));
-        flood.until("the flood", BOUND, begun)?;
-        flood.signal(Signal::STOP)?;
+        let before = self.memory()?;
+        stops(&mut flood)?;
         self.answers_until_it_stands_still()?;
+        self.costs_a_window(before)?;
         flood.signal(Signal::CONT)?;
         let flood = flood.finish(4 * BOUND)?;
         ensure!(flood.code == Some(0), "{}", flood.stderr);
         ensure!(flood.stdout.len() == FLOOD << 20, "{}", flood.stdout.len());
+        Ok(())
+    }
+
+    /// Each of them answers beside somebody who follows a long log and reads nothing of it.
+    pub(super) fn answers_beside_a_log(&mut self) -> Result<()> {
+        let pod = format!("{}-log", self.pod);
+        let script = format!(
+            "yes $(printf %01000d 0) | head -c {}; sleep 3600",
+            FLOOD << 20
+        );
+        let main = json!({"name": "main", "image": BUSYBOX, "command": ["sh", "-c", script]});
+        let node = self.scene.cluster.node()?;
+        node.apply_pod(&json!({"metadata": {"name": pod}, "spec": {"containers": [main]}}))?;
+        node.wait_ready("default", &pod)?;
+        let kubectl = self.scene.ben.kubectl_as_written()?;
+        let mut log = kubectl.launch(&["logs", "--follow", &pod]).spawn()?;
+        let before = self.memory()?;
+        stops(&mut log)?;
+        for _ in 0..2 {
+            self.answers()?;
+        }
+        self.costs_a_window(before)?;
+        log.kill()
+    }
+
+    /// What the agent and the connector have in use.
+    fn memory(&self) -> Result<[f64; 2]> {
+        let agent = self.scene.ben.agent_id()?;
+        Ok([
+            resident(agent)?,
+            resident(self.scene.stack.connector.id()?)?,
+        ])
+    }
+
+    fn costs_a_window(&self, before: [f64; 2]) -> Result<()> {
+        let now = self.memory()?;
+        let least = before.map(|before| before + COST);
+        ensure!(
+            now[0] < least[0] && now[1] < least[1],
+            "agent and connector had {before:?} and have {now:?} bytes in use"
+        );
         Ok(())
     }
 
@@ -138,4 +184,11 @@ impl<'a> Open<'a> {
         let said = self.scene.cluster.kubectl()?.run(&cat)?.stdout;
         Ok(said.trim().parse().ok())
     }
+}
+
+/// Has a program that is sent something read no more of it.
+fn stops(reader: &mut Process) -> Result<()> {
+    let begun = |reader: &Process| Ok((!reader.stdout().is_empty()).then_some(()));
+    reader.until("the first bytes", BOUND, begun)?;
+    reader.signal(Signal::STOP)
 }

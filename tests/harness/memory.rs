@@ -5,7 +5,10 @@ use std::fs;
 use anyhow::{Context, Result};
 
 /// Bytes of memory that process `id` has in use.
-pub(crate) fn resident(id: u32) -> Result<f64> {
+///
+/// # Errors
+/// When there is no such process.
+pub fn resident(id: u32) -> Result<f64> {
     let path = format!("/proc/{id}/status");
     let status = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     let kib: f64 = status
