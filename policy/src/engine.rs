@@ -130,7 +130,8 @@ impl Asking<'_> {
     /// # Errors
     /// A denial.
     pub fn proxy(&self, cluster: &Name) -> Result<MayProxy, Denial> {
-        self.judge(&Ask::Proxy(cluster)).map(|_| MayProxy::new())
+        let (_, rules) = self.judge(&Ask::Proxy(cluster))?;
+        Ok(MayProxy::new(rules))
     }
 
     /// Decides which of `candidates` somebody is at a cluster's API server.

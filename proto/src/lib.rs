@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod assertion;
+pub mod explained;
 pub mod frame;
 pub mod id;
 pub mod invitation;

@@ -49,6 +49,7 @@ impl Kind {
             Event::ChainStarted(_)
             | Event::SessionDecided(_)
             | Event::RequestOutcome(_)
+            | Event::RequestExplained(_)
             | Event::SessionOver(_)
             | Event::StreamOutcome(_)
             | Event::SignIn(_)

@@ -2,7 +2,9 @@
 
 use adit_proto::Reason;
 use adit_proto::wire::audit::record::Event;
-use adit_proto::wire::audit::{Actor, ChainStarted, Refusal, SessionOver};
+use adit_proto::wire::audit::{
+    Actor, ChainStarted, Refusal, RequestExplained, RequestIntent, SessionOver,
+};
 
 use super::Options;
 
@@ -28,6 +30,18 @@ pub fn refusal(actor: Actor, subject: &str, reason: Reason, detail: &str) -> Eve
         reason: reason.as_str().to_owned(),
         detail: bounded(detail),
     })
+}
+
+/// What is recorded of a request before it goes upstream, or instead.
+#[must_use]
+pub fn request(intent: RequestIntent, carried_out: bool) -> Event {
+    if carried_out {
+        Event::RequestIntent(intent)
+    } else {
+        Event::RequestExplained(RequestExplained {
+            request: Some(intent),
+        })
+    }
 }
 
 /// A session ended.

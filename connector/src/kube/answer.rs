@@ -65,11 +65,20 @@ pub(super) enum Answer<E: Ending> {
 
 /// Makes an answer of our own.
 pub(super) fn status<E: Ending>(status: &KubeStatus, ending: &E) -> Response<Answer<E>> {
+    let code = StatusCode::from_u16(status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    own(code, status.to_json(), ending)
+}
+
+/// Makes an answer of our own from a `Status` in JSON.
+pub(super) fn own<E: Ending>(
+    code: StatusCode,
+    document: String,
+    ending: &E,
+) -> Response<Answer<E>> {
     // Its length is stated, so that a part of it does not look whole; and nobody reads the body of an answer to HEAD.
     ending.complete();
-    let mut response = Response::new(Answer::Status(Some(status.to_json().into())));
-    *response.status_mut() =
-        StatusCode::from_u16(status.code()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = Response::new(Answer::Status(Some(document.into())));
+    *response.status_mut() = code;
     response.headers_mut().insert(
         CONTENT_TYPE,
         HeaderValue::from_static(KubeStatus::CONTENT_TYPE),

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use adit_policy::request::Upgrade;
-use adit_policy::{Impersonation, KubeRequest, KubeStatus, MayProxy, RequestClass, headers};
+use adit_policy::{KubeRequest, KubeStatus, RequestClass, headers};
 use adit_proto::Reason;
 use adit_proto::id::RequestId;
-use adit_proto::wire::audit::record::Event;
 use adit_proto::wire::audit::{RequestIntent, RequestOutcome};
-use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode};
+use adit_proto::wire::link::Explained;
+use http::{Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::upgrade::OnUpgrade;
 use parking_lot::Mutex;
@@ -17,37 +16,23 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::answer::{self, Answer, Outcome};
+use super::decide::{Account, Arrived, Prepared, Refused, prepare};
+use super::explain;
 use super::request_body::RequestBody;
-use super::serve::Kube;
+use super::serve::{Errand, Kube, Purpose};
 use super::splice::Splice;
 use super::upstream::{Answered, UpstreamBody, UpstreamError};
-use crate::audit::{AuditError, event::bounded};
+use crate::audit::{AuditError, event};
 use crate::h1::Ending;
 use crate::random;
-use crate::session::{Refusal, Session};
 
 /// What a request is served with.
 pub(super) struct Call<E> {
     pub(super) kube: Arc<Kube>,
-    pub(super) session: Arc<Session>,
+    pub(super) errand: Errand,
     pub(super) ending: E,
     /// Where the bytes go that follow a 101.
     pub(super) spliced: Arc<Mutex<Option<Splice>>>,
-}
-
-/// A request as it came.
-struct Arrived<'a> {
-    /// Path and query as they were sent.
-    target: &'a str,
-    parts: Parts,
-    has_body: bool,
-    id: RequestId,
-}
-
-/// A request that may go upstream: nothing in it is the client's text.
-struct Prepared {
-    request: KubeRequest,
-    headers: HeaderMap,
 }
 
 /// Serves one request. Every way out has an intent in the audit log, and an outcome if it was forwarded.
@@ -57,41 +42,38 @@ pub(super) async fn exchange<E: Ending>(
     mut request: Request<Incoming>,
 ) -> Response<Answer<E>> {
     let begun = Instant::now();
-    let (kube, session) = (&call.kube, &call.session);
     let Ok(random) = random::bytes() else {
-        return answer::status(&unavailable(&AuditError::Record), &call.ending);
+        let refused = unavailable(&AuditError::Record);
+        return answer::status(&refused.status, &call.ending);
     };
-    let id = RequestId::from_parts(kube.clock.wall(), random);
+    let id = RequestId::from_parts(call.kube.clock.wall(), random);
     let client = hyper::upgrade::on(&mut request);
     let (parts, body) = request.into_parts();
-    let mut intent = RequestIntent {
-        actor: Some(session.actor()),
-        request_id: id.to_string(),
-        ..RequestIntent::default()
-    };
     let arrived = Arrived {
         target,
         parts,
         has_body: !body.is_end_stream(),
         id,
     };
-    let prepared = match prepare(kube, session, &arrived, &mut intent).await {
+    let (kube, session) = (&call.kube, &call.errand.session);
+    let mut account = Account::new(session, id);
+    let prepared = match prepare(kube, session, &arrived, &mut account).await {
         Ok(prepared) => prepared,
-        Err(status) => {
-            status.reason().as_str().clone_into(&mut intent.reason);
-            let refused = Event::RequestIntent(intent);
-            kube.audit
-                .note_refusal(session.device(), &session.actor(), refused);
-            return answer::status(&status, &call.ending);
-        }
+        Err(refused) => return turn_away(&call, account, &refused),
     };
-    let request_id = intent.request_id.clone();
-    if let Err(error) = record(kube, prepared.request.class(), intent).await {
+    let (purpose, asked) = (call.errand.purpose, &prepared.request);
+    let told = (purpose == Purpose::Explain).then(|| explain::allowed(&account, asked));
+    let carried_out = told.as_ref().is_none_or(|told| told.carried_out);
+    let request_id = account.intent.request_id.clone();
+    if let Err(error) = record(kube, asked.class(), account.intent, carried_out).await {
         tracing::error!(
             error = &error as &dyn std::error::Error,
             "a request was refused without an audit log"
         );
-        return answer::status(&unavailable(&error), &call.ending);
+        return refuse_unrecorded(&call, told, &unavailable(&error));
+    }
+    if let Some(told) = told.as_ref().filter(|told| !told.carried_out) {
+        return explain::withheld(told, &call.ending);
     }
     let (body, received) = RequestBody::new(body);
     let outcome = Outcome {
@@ -105,83 +87,62 @@ pub(super) async fn exchange<E: Ending>(
         },
         whole: false,
     };
-    match prepared.request.upgrade() {
+    let mut response = match prepared.request.upgrade() {
         None => forward(call, prepared, body, outcome).await,
         Some(asked) => upgrade(call, prepared, (asked, client), outcome).await,
+    };
+    if let Some(told) = &told {
+        explain::tell(told, &mut response);
     }
+    response
 }
 
-/// Parses, decides, and builds the headers. Fills in what the request is as soon as that is known.
-async fn prepare(
+/// Refuses what was not allowed, and records that.
+fn turn_away<E: Ending>(
+    call: &Call<E>,
+    mut account: Account,
+    refused: &Refused,
+) -> Response<Answer<E>> {
+    let session = &call.errand.session;
+    refused
+        .status
+        .reason()
+        .as_str()
+        .clone_into(&mut account.intent.reason);
+    let told =
+        (call.errand.purpose == Purpose::Explain).then(|| explain::denied(&account, refused));
+    let event = event::request(account.intent, told.is_none());
+    call.kube
+        .audit
+        .note_refusal(session.device(), &session.actor(), event);
+    let mut response = answer::status(&refused.status, &call.ending);
+    if let Some(told) = &told {
+        explain::tell(told, &mut response);
+    }
+    response
+}
+
+/// Refuses what cannot be recorded.
+fn refuse_unrecorded<E: Ending>(
+    call: &Call<E>,
+    told: Option<Explained>,
+    refused: &Refused,
+) -> Response<Answer<E>> {
+    let mut response = answer::status(&refused.status, &call.ending);
+    if let Some(told) = told {
+        explain::tell(&explain::not_done(told, refused), &mut response);
+    }
+    response
+}
+
+async fn record(
     kube: &Kube,
-    session: &Arc<Session>,
-    arrived: &Arrived<'_>,
-    intent: &mut RequestIntent,
-) -> Result<Prepared, KubeStatus> {
-    let Parts {
-        method, headers, ..
-    } = &arrived.parts;
-    let parsed = KubeRequest::parse(method, arrived.target, headers);
-    let request = parsed.map_err(|error| {
-        method.as_str().clone_into(&mut intent.verb);
-        intent.path = bounded(arrived.target.split('?').next().unwrap_or_default());
-        KubeStatus::from(&error)
-    })?;
-    describe(&request, intent);
-    // Asking for an identity is refused whatever else is wrong with a request.
-    headers::refuse_impersonation(headers).map_err(|error| KubeStatus::from(&error))?;
-    if request.upgrade().is_some() && arrived.has_body {
-        let sentence = "a request that asks for an upgrade has no body";
-        return Err(KubeStatus::new(Reason::RequestMalformed, sentence));
-    }
-    let standing = kube
-        .sessions
-        .standing(session)
-        .await
-        .map_err(|refusal| refusal.status())?;
-    let identity: &Impersonation = standing.impersonation().ok_or_else(|| {
-        KubeStatus::new(
-            Reason::UnknownOrForbidden,
-            "this session is not one for an API server",
-        )
-    })?;
-    if let KubeRequest::Proxy(_) = request {
-        let _: MayProxy = standing.proxy().map_err(Refusal::status)?;
-    }
-    intent.kube_groups = identity
-        .assumed()
-        .groups()
-        .iter()
-        .map(|group| group.as_str().to_owned())
-        .collect();
-    let headers = headers::upstream(headers, &request, identity, arrived.id)
-        .map_err(|error| KubeStatus::from(&error))?;
-    Ok(Prepared { request, headers })
-}
-
-fn describe(request: &KubeRequest, intent: &mut RequestIntent) {
-    let text = |text: Option<&str>| bounded(text.unwrap_or_default());
-    match request {
-        KubeRequest::Resource(resource) => {
-            resource.verb().as_str().clone_into(&mut intent.verb);
-            intent.group = bounded(resource.group());
-            intent.version = bounded(resource.version());
-            intent.resource = bounded(resource.resource());
-            intent.subresource = text(resource.subresource());
-            intent.namespace = text(resource.namespace());
-            intent.name = text(resource.name());
-        }
-        KubeRequest::NonResource(_) | KubeRequest::Proxy(_) => {
-            intent.verb = request.method().as_str().to_ascii_lowercase();
-            let path = request.encode();
-            intent.path = bounded(path.split('?').next().unwrap_or_default());
-        }
-    }
-}
-
-async fn record(kube: &Kube, class: RequestClass, intent: RequestIntent) -> Result<(), AuditError> {
-    let event = Event::RequestIntent(intent);
-    if class.is_synced_first() {
+    class: RequestClass,
+    intent: RequestIntent,
+    carried_out: bool,
+) -> Result<(), AuditError> {
+    let event = event::request(intent, carried_out);
+    if carried_out && class.is_synced_first() {
         kube.audit.record_synced(event).await
     } else {
         kube.audit.record(event).map(|_| ())
@@ -310,6 +271,6 @@ fn failed(error: &UpstreamError, outcome: &Outcome) -> KubeStatus {
     KubeStatus::new(reason, &error.to_string())
 }
 
-fn unavailable(error: &AuditError) -> KubeStatus {
-    KubeStatus::new(Reason::AuditUnavailable, &error.to_string())
+fn unavailable(error: &AuditError) -> Refused {
+    KubeStatus::new(Reason::AuditUnavailable, &error.to_string()).into()
 }

@@ -16,6 +16,24 @@ use crate::clock::Clock;
 use crate::h1::{self, Broken, Ending};
 use crate::session::{Session, Table};
 
+/// What a stream's request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// It goes to the API server if it is allowed.
+    CarryOut,
+    /// What is decided about it is told.
+    Explain,
+}
+
+/// Whose request a stream brings, and what for.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// The session.
+    pub session: Arc<Session>,
+    /// What for.
+    pub purpose: Purpose,
+}
+
 /// The way to the API server, for sessions whose target it is.
 #[derive(Debug)]
 pub struct Kube {
@@ -48,17 +66,12 @@ impl Kube {
         &self.upstream
     }
 
-    /// Serves the one request of a stream for a session. `read` is what was read of the stream already.
+    /// Serves the one request of a stream. `read` is what was read of the stream already.
     ///
     /// # Cancel safety
     /// Dropping it cuts the answer off and cancels the request at the API server.
-    pub async fn serve<I, E>(
-        self: Arc<Self>,
-        io: I,
-        read: BytesMut,
-        ending: E,
-        session: Arc<Session>,
-    ) where
+    pub async fn serve<I, E>(self: Arc<Self>, io: I, read: BytesMut, ending: E, errand: Errand)
+    where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         E: Ending,
     {
@@ -66,7 +79,7 @@ impl Kube {
         let served = h1::serve(io, read, &ending, |target, request| {
             let call = Call {
                 kube: self.clone(),
-                session: session.clone(),
+                errand: errand.clone(),
                 ending: ending.clone(),
                 spliced: spliced.clone(),
             };
@@ -81,13 +94,13 @@ impl Kube {
             Ok(()) | Err(Broken::Silent) => {}
             Err(Broken::Line(mut io, error)) => {
                 let detail = error.to_string();
-                self.note_refusal(&session, &detail);
+                self.note_refusal(&errand.session, &detail);
                 let document = KubeStatus::new(Reason::RequestMalformed, &detail).to_json();
                 h1::refuse(&mut io, KubeStatus::CONTENT_TYPE, &document).await;
             }
             Err(Broken::Stream(error)) => {
                 if error.is_parse() {
-                    self.note_refusal(&session, &error.to_string());
+                    self.note_refusal(&errand.session, &error.to_string());
                 }
                 tracing::debug!(
                     error = &error as &dyn std::error::Error,

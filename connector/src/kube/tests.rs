@@ -2,6 +2,7 @@
 //!
 //! That server stands in for the API server where its own answers are malformed, or where the exact bytes matter.
 
+mod explaining;
 mod hostile;
 mod outages;
 mod passing;
@@ -117,20 +118,28 @@ impl Rig {
 
     /// Opens a stream; whoever holds its other end is the client.
     fn open(&self, tasks: &mut JoinSet<()>) -> (DuplexStream, End) {
+        self.open_for(Purpose::CarryOut, tasks)
+    }
+
+    fn open_for(&self, purpose: Purpose, tasks: &mut JoinSet<()>) -> (DuplexStream, End) {
         let (near, far) = duplex(256 << 10);
         let end = End::default();
         let serving =
             self.kube
                 .clone()
-                .serve(far, BytesMut::new(), end.clone(), self.session.clone());
+                .serve(far, BytesMut::new(), end.clone(), self.errand(purpose));
         tasks.spawn(serving);
         (near, end)
     }
 
     /// Sends `request` on a stream of its own and reads what comes until the stream ends.
     async fn send(&self, request: impl AsRef<[u8]>) -> Got {
+        self.send_for(Purpose::CarryOut, request).await
+    }
+
+    async fn send_for(&self, purpose: Purpose, request: impl AsRef<[u8]>) -> Got {
         let mut tasks = JoinSet::new();
-        let (mut near, end) = self.open(&mut tasks);
+        let (mut near, end) = self.open_for(purpose, &mut tasks);
         // The other end may have had enough before it has read everything.
         let _ = near.write_all(request.as_ref()).await;
         let mut answer = Vec::new();
@@ -139,6 +148,13 @@ impl Rig {
         Got {
             text: String::from_utf8(answer).unwrap(),
             whole: end.0.load(Ordering::SeqCst),
+        }
+    }
+
+    fn errand(&self, purpose: Purpose) -> Errand {
+        Errand {
+            session: self.session.clone(),
+            purpose,
         }
     }
 

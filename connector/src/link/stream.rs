@@ -14,6 +14,7 @@ use tokio::io::{AsyncWriteExt, copy, split};
 use tokio::time::timeout;
 
 use super::{HEADER, Link, Links, heads};
+use crate::kube::{Errand, Purpose};
 use crate::session::table::OpenStream;
 use crate::session::{Session, Standing};
 use crate::web::Visit;
@@ -33,7 +34,11 @@ pub(super) async fn serve(links: &Links, link: &Link, stream: LinkStream) {
             Ok(())
         }
         Some(Kind::Kube(_)) => match open(links, link, &header.session_id) {
-            Ok(open) => kube(links, open, stream, read).await,
+            Ok(open) => kube(links, open, (stream, read), Purpose::CarryOut).await,
+            Err(reason) => abort(stream, reason),
+        },
+        Some(Kind::Explain(_)) => match open(links, link, &header.session_id) {
+            Ok(open) => kube(links, open, (stream, read), Purpose::Explain).await,
             Err(reason) => abort(stream, reason),
         },
         Some(Kind::Tcp(_)) => match open(links, link, &header.session_id) {
@@ -65,8 +70,8 @@ fn open(links: &Links, link: &Link, session: &str) -> Result<OpenStream, Reason>
 async fn kube(
     links: &Links,
     open: OpenStream,
-    mut stream: LinkStream,
-    read: BytesMut,
+    (mut stream, read): (LinkStream, BytesMut),
+    purpose: Purpose,
 ) -> Result<(), Reason> {
     let session = open.session().clone();
     let (Some(kube), Target::Cluster(_)) = (&links.kube, session.target()) else {
@@ -79,8 +84,12 @@ async fn kube(
         end.set_code(session.over().await.code());
         end.body_incomplete();
     };
+    let errand = Errand {
+        session: session.clone(),
+        purpose,
+    };
     tokio::select! {
-        () = Arc::clone(kube).serve(stream, read, end.clone(), session.clone()) => {}
+        () = Arc::clone(kube).serve(stream, read, end.clone(), errand) => {}
         () = over => {}
     }
     Ok(())

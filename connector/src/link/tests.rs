@@ -1,6 +1,7 @@
 //! Links over real QUIC, without a relay between the ends.
 
 mod cut_off;
+mod versions;
 
 use std::net::SocketAddr;
 

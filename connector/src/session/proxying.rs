@@ -31,11 +31,11 @@ impl Proxying {
     ///
     /// # Errors
     /// The policy's denial.
-    pub fn judge(&self) -> Result<MayProxy, &Refusal> {
+    pub fn judge(&self) -> Result<&MayProxy, &Refusal> {
         let judged = self.judged.get_or_init(|| {
             let policy = &self.policy.policy;
             Ok(policy.asking(&self.facts).proxy(&self.cluster)?)
         });
-        judged.as_ref().copied()
+        judged.as_ref()
     }
 }

@@ -46,6 +46,12 @@ impl Refusal {
         &self.detail
     }
 
+    /// The policy's denial, if it is one.
+    #[must_use]
+    pub fn denial(&self) -> Option<&Denial> {
+        self.denial.as_deref()
+    }
+
     /// What kubectl prints.
     #[must_use]
     pub fn status(&self) -> KubeStatus {

@@ -13,6 +13,7 @@ pub struct Standing {
     pub(super) impersonation: Option<Impersonation>,
     pub(super) proxy: Proxying,
     pub(super) actor: Actor,
+    pub(super) policy_number: u64,
     /// The state of roster and policy that it rests on.
     pub(super) epoch: u64,
     /// When it is made anew at the latest, since policy can speak of time and of the sign-in's age.
@@ -25,6 +26,12 @@ impl Standing {
         &self.permit
     }
 
+    /// The number of the policy that allowed it.
+    #[must_use]
+    pub fn policy_number(&self) -> u64 {
+        self.policy_number
+    }
+
     /// Who the user is at the API server; `None` for a service.
     #[must_use]
     pub fn impersonation(&self) -> Option<&Impersonation> {
@@ -35,7 +42,7 @@ impl Standing {
     ///
     /// # Errors
     /// The policy's denial.
-    pub fn proxy(&self) -> Result<MayProxy, &Refusal> {
+    pub fn proxy(&self) -> Result<&MayProxy, &Refusal> {
         self.proxy.judge()
     }
 

@@ -218,6 +218,7 @@ fn refuses(event: &Event) -> bool {
         Event::ChainStarted(_)
         | Event::RequestIntent(_)
         | Event::RequestOutcome(_)
+        | Event::RequestExplained(_)
         | Event::SessionOver(_)
         | Event::StreamIntent(_)
         | Event::StreamOutcome(_)

@@ -106,13 +106,21 @@ impl Assumed {
 }
 
 /// Proof that policy lets a cluster's API server pass somebody's requests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
-pub struct MayProxy(());
+pub struct MayProxy {
+    rules: Vec<Rule>,
+}
 
 impl MayProxy {
-    pub(super) fn new() -> Self {
-        Self(())
+    pub(super) fn new(rules: Vec<Rule>) -> Self {
+        Self { rules }
+    }
+
+    /// The rules that allow it.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
     }
 }
 
@@ -229,11 +237,16 @@ impl Denial {
         }
     }
 
-    /// The rules that deny it, or else those that would allow it if nothing was missing; for audit. What the user
-    /// may see of them is in the sentence.
+    /// The rules that deny it, or else those that would allow it if nothing was missing; for audit.
     #[must_use]
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// As many of them as the user may know, who is told of the same in the sentence.
+    #[must_use]
+    pub fn shown_rules(&self) -> &[Rule] {
+        if self.hidden { &[] } else { &self.rules }
     }
 
     /// What would turn it into a permit.

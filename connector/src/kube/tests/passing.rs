@@ -218,7 +218,12 @@ async fn g7_without_room_for_the_intent_nothing_is_forwarded() {
         sessions: rig.world.table.clone(),
         clock: rig.world.clock.clone(),
     });
-    let serving = kube.serve(far, BytesMut::new(), End::default(), rig.session.clone());
+    let serving = kube.serve(
+        far,
+        BytesMut::new(),
+        End::default(),
+        rig.errand(Purpose::CarryOut),
+    );
     let client = async {
         let mut near = near;
         near.write_all(get("").as_bytes()).await.unwrap();

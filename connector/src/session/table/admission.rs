@@ -160,6 +160,7 @@ pub(super) fn standing(claim: &Claim, verified: Verified, epoch: u64, boot: Boot
         impersonation,
         proxy: verified.proxy,
         actor,
+        policy_number: verified.policy_number,
         epoch,
         fresh_until: boot.after(FRESH),
     }

@@ -293,7 +293,11 @@ fn k13_the_proxy_needs_a_rule_of_its_own() {
         "connect alone is not enough"
     );
     let rule = r#"permit(principal, action == Action::"proxy", resource == Cluster::"prod");"#;
-    assert!(proxies(rule, "prod").is_ok());
+    let named = format!("@id(\"pods\") {rule}");
+    assert_eq!(
+        proxies(&named, "prod").unwrap().rules()[0].name(),
+        Some("pods")
+    );
     assert!(proxies(rule, "test").is_err());
     let forbidden = format!("{rule} forbid(principal, action == Action::\"proxy\", resource);");
     assert!(proxies(&forbidden, "prod").is_err());
@@ -323,4 +327,15 @@ fn a_rule_for_whatever_is_asked_for_counts_in_each_question_of_one_asking() {
     assert!(asking.assume(&staging, &groups).is_err());
     let denied = asking.decide(&Target::Cluster(staging));
     assert!(matches!(denied, Decision::Deny(denial) if denial.to_string().contains("stale")));
+}
+
+#[test]
+fn rules_of_a_denial_are_shown_to_whom_some_rule_permits_and_to_nobody_else() {
+    let denied = |text: &str| policy(text).asking(&anna()).proxy(&"prod".parse().unwrap());
+    let forbid = r#"@id("no-proxy") forbid(principal, action == Action::"proxy", resource);"#;
+    let permit = r#"permit(principal, action == Action::"proxy", resource);"#;
+    let hidden = denied(forbid).unwrap_err();
+    assert_eq!((hidden.rules().len(), hidden.shown_rules().len()), (1, 0));
+    let shown = denied(&[permit, forbid].concat()).unwrap_err();
+    assert_eq!(shown.shown_rules()[0].name(), Some("no-proxy"));
 }

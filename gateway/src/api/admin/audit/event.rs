@@ -23,6 +23,10 @@ pub(super) fn members(event: Option<Event>) -> (&'static str, Map<String, Value>
         Event::SessionDecided(it) => ("session_decided", session_decided(it)),
         Event::RequestIntent(it) => ("request_intent", request_intent(it)),
         Event::RequestOutcome(it) => ("request_outcome", request_outcome(&it)),
+        Event::RequestExplained(it) => (
+            "request_explained",
+            request_intent(it.request.unwrap_or_default()),
+        ),
         Event::SessionOver(it) => (
             "session_over",
             json!({"session_id": it.session_id, "reason": it.reason}),
