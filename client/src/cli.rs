@@ -100,6 +100,8 @@ pub enum Command {
     Ping(command::ping::PingArgs),
     /// Write kubeconfig contexts for the clusters that you may use
     Kube(command::kube::KubeArgs),
+    /// Show what would be decided about the requests of a kubectl command, and by which rules
+    Explain(command::explain::ExplainArgs),
     /// Administer users, devices, clusters and policy
     #[command(subcommand)]
     Admin(Box<command::admin::AdminCommand>),
@@ -136,6 +138,7 @@ impl Cli {
         match self.command {
             Command::Enrol(args) => args.run(global).await,
             Command::Kube(args) => args.run(global).await,
+            Command::Explain(args) => args.run(global).await,
             Command::Admin(admin) => admin.run(global).await,
             Command::Login(args) => args.run(global).await,
             Command::Logout => command::login::logout(global).await,

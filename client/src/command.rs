@@ -11,6 +11,7 @@ pub mod credential;
 pub mod devices;
 pub mod doctor;
 pub mod enrol;
+pub mod explain;
 pub mod forward;
 pub mod kube;
 pub mod login;

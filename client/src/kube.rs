@@ -5,6 +5,7 @@
 //! own. It knows no session and no link: [`crate::carry::Carrier`] is what it asks for a stream.
 
 pub mod certificate;
+mod explaining;
 pub mod gate;
 pub mod listener;
 mod passage;

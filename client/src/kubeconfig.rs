@@ -4,6 +4,7 @@
 //! and the context of the same name. Where no file has a context, a single new one becomes the current one. Where a text is changed is found by `yamlpath`; every other byte stays. Each edit is
 //! checked before anything is written: read as YAML, the file must differ by the entries alone that were meant.
 
+mod chosen;
 mod document;
 mod entries;
 mod files;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use adit_proto::target::Name;
 use serde_json::{Value, json};
 
+pub use chosen::{Chosen, Context};
 pub use files::{Files, Written};
 
 use crate::profile::ProfileName;

@@ -16,6 +16,7 @@ pub mod control;
 pub mod doctor;
 pub mod enrol;
 pub mod exit;
+pub mod explain;
 pub mod flight;
 pub mod kube;
 pub mod kubeconfig;

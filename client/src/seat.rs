@@ -44,7 +44,7 @@ use crate::statement::Statements;
 use crate::talk::Talk;
 
 pub use applications::Applications;
-pub use credential::Credential;
+pub use credential::{Begun, Credential};
 pub use endpoint::{Described, Endpoint};
 pub use forward::Forward;
 use local::Local;

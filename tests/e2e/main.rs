@@ -18,6 +18,7 @@ mod disk_full;
 mod draining;
 mod enrolment;
 mod environment;
+mod explain;
 mod first_day;
 mod gateway_killed;
 mod headless;

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::protocol::{
-    AGENT, AgentStatus, ApiCall, ClusterKeyCall, CredentialCall, ForwardCall, LeaveCall, OpenCall,
-    PingCall, SeatStatus, SignInCall, StatementsCall,
+    AGENT, AgentStatus, ApiCall, ClusterKeyCall, CredentialCall, ExplainedCall, ForwardCall,
+    LeaveCall, OpenCall, PingCall, SeatStatus, SignInCall, StatementsCall,
 };
 use super::server::Agent;
 use crate::api::Api;
@@ -45,6 +45,8 @@ impl Call {
             "sign-in" => self.sign_in(&seat).await,
             "sign-out" => sign_out(&seat).await,
             "credential" => self.credential(&seat).await,
+            "explain" => self.explain(&seat).await,
+            "explained" => self.explained(&seat),
             "cluster-key" => self.cluster_key(&seat).await,
             "ping" => self.ping(&seat).await,
             "forward" => self.forward(seat).await,
@@ -115,6 +117,16 @@ impl Call {
         let asked: CredentialCall = self.read()?;
         let cluster = asked.cluster()?;
         json_of(&seat.credential(&cluster, &asked.caller, &self.talk).await?)
+    }
+
+    async fn explain(&self, seat: &Seat) -> Result<Value, Failure> {
+        let asked: CredentialCall = self.read()?;
+        let cluster = asked.cluster()?;
+        json_of(&seat.explain(&cluster, &asked.caller, &self.talk).await?)
+    }
+
+    fn explained(&self, seat: &Seat) -> Result<Value, Failure> {
+        json_of(&seat.explained(&self.read::<ExplainedCall>()?.id)?)
     }
 
     async fn statements(&self, seat: &Seat) -> Result<Value, Failure> {

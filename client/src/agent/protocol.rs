@@ -56,7 +56,7 @@ pub struct SignInCall {
     pub headless: bool,
 }
 
-/// `credential`: a token of the local endpoint for the exec plugin.
+/// `credential`: a token of the local endpoint for the exec plugin. `explain`: one for an explanation, which begins.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct CredentialCall {
     /// For which cluster.
@@ -73,6 +73,13 @@ impl CredentialCall {
     pub fn cluster(&self) -> Result<Name, Failure> {
         self.cluster.parse().map_err(Failure::new)
     }
+}
+
+/// `explained`: ends an explanation and gives what was decided.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ExplainedCall {
+    /// Which.
+    pub id: String,
 }
 
 /// `cluster-key`: the key of a cluster, by the roster as it was verified here.

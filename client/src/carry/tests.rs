@@ -1,5 +1,7 @@
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use adit_proto::explained;
+use adit_proto::wire::link::Explained;
 use hyper::service::service_fn;
 use parking_lot::Mutex;
 use tokio::io::{AsyncWriteExt, DuplexStream};
@@ -17,6 +19,8 @@ pub(crate) struct FakeCluster {
     /// Cancelled when the stream of an endless answer ends.
     pub(crate) ended: CancellationToken,
     pub(crate) refusal: Mutex<Option<Failure>>,
+    /// The kinds of the streams that were opened.
+    pub(crate) kinds: Mutex<Vec<Kind>>,
     /// Why streams ended before they were answered.
     pub(crate) unanswered: Mutex<Vec<Reason>>,
 }
@@ -53,6 +57,7 @@ impl FakeCluster {
             complete: Arc::default(),
             ended: CancellationToken::new(),
             refusal: Mutex::new(None),
+            kinds: Mutex::default(),
             unanswered: Mutex::default(),
         })
     }
@@ -67,6 +72,12 @@ impl FakeCluster {
                 if request.uri().path() == "/switch" {
                     return Ok(switch(&request));
                 }
+                let told = explained::to_header(&Explained {
+                    policy_number: 3,
+                    carried_out: request.method() == http::Method::GET,
+                    ..Explained::default()
+                });
+                let tells = request.uri().path() == "/told";
                 let endless = request.uri().path() == "/endless";
                 let head = format!(
                     "{} {} {:?}",
@@ -84,7 +95,12 @@ impl FakeCluster {
                         .map_err(|never| match never {})
                         .boxed_unsync()
                 };
-                Ok::<_, hyper::Error>(Response::new(body))
+                let mut response = Response::new(body);
+                if tells {
+                    let told = told.parse().unwrap();
+                    response.headers_mut().insert(explained::HEADER, told);
+                }
+                Ok::<_, hyper::Error>(response)
             }
         });
         let _ = hyper::server::conn::http1::Builder::new()
@@ -108,8 +124,9 @@ impl End for Complete {
 }
 
 impl Streams for FakeCluster {
-    fn open<'a>(&'a self, _: &'a dyn Passage) -> BoxFuture<'a, Result<Opened, Failure>> {
+    fn open<'a>(&'a self, passage: &'a dyn Passage) -> BoxFuture<'a, Result<Opened, Failure>> {
         Box::pin(async {
+            self.kinds.lock().push(passage.kind());
             self.opened.fetch_add(1, Ordering::SeqCst);
             if let Some(failure) = self.refusal.lock().clone() {
                 return Err(failure);

@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
     fn value_of(&self, arg: &Arg) -> Next {
         let subject = match (self.command.get_name(), arg.get_id().as_str()) {
             (_, "profile") | ("use" | "remove", "name") => Some(Subject::Profiles),
-            ("ping" | "kube", "cluster" | "clusters") => Some(Subject::Clusters),
+            ("ping" | "kube" | "explain", "cluster" | "clusters") => Some(Subject::Clusters),
             ("forward" | "connect" | "open", "service" | "services") => Some(Subject::Services),
             _ => None,
         };
@@ -203,6 +203,7 @@ mod tests {
             "kube ",
             "kube one two ",
             "kube --move-port ",
+            "explain --cluster ",
         ] {
             assert_eq!(at(line).subject, Some(Subject::Clusters), "{line}");
         }

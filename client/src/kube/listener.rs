@@ -20,6 +20,7 @@ use super::gate::Gate;
 use super::status;
 use crate::carry::{Body, Carrier, local};
 use crate::clock;
+use crate::explain::Explanations;
 use crate::loopback::{Bound, Closing, IDLE, Place};
 
 /// How long a TLS handshake may take. It comes from this machine.
@@ -45,6 +46,8 @@ pub struct Service {
     pub gate: Gate,
     /// What carries the requests.
     pub carrier: Carrier,
+    /// The explanations that are running.
+    pub explanations: Arc<Explanations>,
 }
 
 /// Serves until it is closed; `tasks` owns the connections.
@@ -107,7 +110,10 @@ impl Service {
             .check(request.uri(), request.headers(), clock::now())
         {
             Ok(passed) => {
-                let carried = self.carrier.carry(&passed, request).await;
+                let carried = match passed.entitled.explanation() {
+                    None => self.carrier.carry(&passed, request).await,
+                    Some(id) => self.explain(id, &passed, request).await,
+                };
                 carried.unwrap_or_else(|failure| local(status::answer(&failure)))
             }
             Err(turned) => local(status::answer_as(turned.status, &turned.failure)),

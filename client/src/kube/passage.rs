@@ -2,8 +2,8 @@
 
 use adit_proto::Reason;
 use adit_proto::target::Target;
-use adit_proto::wire::link::Kube;
 use adit_proto::wire::link::stream_header::Kind;
+use adit_proto::wire::link::{Explain, Kube};
 use http::header::{AUTHORIZATION, HOST, HeaderValue, ORIGIN};
 use http::{Uri, request};
 
@@ -17,7 +17,10 @@ impl Passage for Passed {
     }
 
     fn kind(&self) -> Kind {
-        Kind::Kube(Kube {})
+        match self.entitled.explanation() {
+            None => Kind::Kube(Kube {}),
+            Some(_) => Kind::Explain(Explain {}),
+        }
     }
 
     /// Token and prefix of the local endpoint stay here.

@@ -1,5 +1,5 @@
-//! Tokens for the local listener: the name of a cluster, and a MAC over it, the profile and an expiry, under a key in the
-//! runtime directory.
+//! Tokens for the local listener: the name of a cluster, and a MAC over it, the profile, an expiry and, where it is one of
+//! an explanation, which, under a key in the runtime directory.
 //!
 //! The key outlives a restart of the agent, so a kubectl that holds a token goes on working.
 
@@ -14,6 +14,7 @@ use ring::hmac;
 use ring::rand::SecureRandom;
 use zeroize::Zeroizing;
 
+use crate::explain;
 use crate::private_file::{self, PrivateFileError};
 use crate::profile::ProfileName;
 
@@ -49,13 +50,15 @@ pub enum TokenError {
     Expired,
 }
 
-/// What a token is good for: one cluster of one profile.
+/// What a token is good for: one cluster of one profile, or an explanation of what would be done there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
     /// The profile.
     pub profile: ProfileName,
     /// The cluster.
     pub cluster: Name,
+    /// The explanation, if it is for that alone.
+    pub explanation: Option<explain::Id>,
 }
 
 /// Proof that a valid token for `context` was shown. Only [`TokenKey::check`] makes it.
@@ -69,6 +72,12 @@ impl Entitled {
     #[must_use]
     pub fn cluster(&self) -> &Name {
         &self.context.cluster
+    }
+
+    /// The explanation that what is asked is for.
+    #[must_use]
+    pub fn explanation(&self) -> Option<&explain::Id> {
+        self.context.explanation.as_ref()
     }
 }
 
@@ -120,6 +129,7 @@ impl TokenKey {
         let mac = hmac::sign(&self.0, &content(context, expires));
         let mut bytes = expires.0.to_be_bytes().to_vec();
         bytes.extend_from_slice(mac.as_ref());
+        bytes.extend_from_slice(id(context));
         let text = Zeroizing::new(format!(
             "{}.{}",
             context.cluster,
@@ -139,14 +149,17 @@ impl TokenKey {
         now: UnixMillis,
     ) -> Result<Entitled, TokenError> {
         let (cluster, rest) = presented.split_once('.').ok_or(TokenError::Invalid)?;
-        let context = Context {
-            profile: profile.clone(),
-            cluster: cluster.parse().map_err(|_| TokenError::Invalid)?,
-        };
         let bytes = URL_SAFE_NO_PAD
             .decode(rest)
             .map_err(|_| TokenError::Invalid)?;
-        let (expires, mac) = bytes.split_first_chunk().ok_or(TokenError::Invalid)?;
+        let (expires, rest) = bytes.split_first_chunk().ok_or(TokenError::Invalid)?;
+        let (mac, id) = rest.split_at_checked(LEN).ok_or(TokenError::Invalid)?;
+        let explanation = (!id.is_empty()).then(|| id.try_into());
+        let context = Context {
+            profile: profile.clone(),
+            cluster: cluster.parse().map_err(|_| TokenError::Invalid)?,
+            explanation: explanation.transpose().map_err(|_| TokenError::Invalid)?,
+        };
         let expires = UnixMillis(u64::from_be_bytes(*expires));
         hmac::verify(&self.0, &content(&context, expires), mac).map_err(|_| TokenError::Invalid)?;
         if now >= expires {
@@ -157,7 +170,7 @@ impl TokenKey {
 }
 
 fn content(context: &Context, expires: UnixMillis) -> Vec<u8> {
-    // Names hold no zero byte, so this reads in one way only.
+    // Names hold no zero byte and the expiry has a fixed length, so this reads in one way only.
     [
         LABEL,
         context.profile.as_str().as_bytes(),
@@ -165,8 +178,14 @@ fn content(context: &Context, expires: UnixMillis) -> Vec<u8> {
         context.cluster.as_str().as_bytes(),
         &[0],
         &expires.0.to_be_bytes(),
+        id(context),
     ]
     .concat()
+}
+
+/// The explanation's id, or nothing.
+fn id(context: &Context) -> &[u8] {
+    context.explanation.as_ref().map_or(&[], |id| id.as_slice())
 }
 
 #[cfg(test)]
@@ -184,7 +203,42 @@ pub(crate) mod tests {
         Context {
             profile: "one".parse().unwrap(),
             cluster: cluster.parse().unwrap(),
+            explanation: None,
         }
+    }
+
+    /// For the explanation `id` of what would be done in `prod`.
+    pub(crate) fn explaining(id: explain::Id) -> Context {
+        Context {
+            explanation: Some(id),
+            ..context("prod")
+        }
+    }
+
+    #[test]
+    fn l3_a_token_of_an_explanation_is_for_nothing_else_and_no_other_becomes_one() {
+        let scratch = tempfile::tempdir().unwrap();
+        let key = key(scratch.path());
+        let one = context("prod").profile;
+        let explains = key.issue(&explaining([7; 16]), NOW).text;
+        let entitled = key.check(&one, &explains, NOW).unwrap();
+        assert_eq!(entitled.explanation(), Some(&[7; 16]));
+        let plain = key.issue(&context("prod"), NOW).text;
+        let entitled = key.check(&one, &plain, NOW).unwrap();
+        assert_eq!(entitled.explanation(), None);
+        let decoded = |token: &str| {
+            let (_, rest) = token.split_once('.').unwrap();
+            URL_SAFE_NO_PAD.decode(rest).unwrap()
+        };
+        let refused = |bytes: &[u8]| {
+            let text = format!("prod.{}", URL_SAFE_NO_PAD.encode(bytes));
+            assert_eq!(key.check(&one, &text, NOW), Err(TokenError::Invalid));
+        };
+        let explains = decoded(&explains);
+        refused(&explains[..explains.len() - 16]);
+        refused(&explains[..explains.len() - 1]);
+        refused(&[&explains[..explains.len() - 16], &[8; 16]].concat());
+        refused(&[decoded(&plain).as_slice(), &[7; 16]].concat());
     }
 
     #[test]

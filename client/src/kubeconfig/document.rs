@@ -6,7 +6,7 @@ use yamlpath::{Component, FeatureKind, Route};
 use super::Unchanged;
 
 /// The key of the context that is used where none is named.
-const CURRENT: &str = "current-context";
+pub(super) const CURRENT: &str = "current-context";
 
 /// The text, and the value that it has to have as YAML.
 #[derive(Debug)]

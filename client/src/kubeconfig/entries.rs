@@ -49,7 +49,7 @@ pub(super) fn leads(value: &Value, profile: &ProfileName) -> Vec<Lead> {
 }
 
 /// Profile and cluster that a user's exec plugin names, if it is ours.
-fn written_for(user: &Value) -> Option<(String, String)> {
+pub(super) fn written_for(user: &Value) -> Option<(String, String)> {
     let args = user.pointer("/user/exec/args")?.as_array()?;
     let args: Vec<&str> = args.iter().filter_map(Value::as_str).collect();
     match args.as_slice() {
@@ -96,7 +96,7 @@ fn name_of(entry: &Value) -> Option<&str> {
     entry.get("name")?.as_str()
 }
 
-fn find<'a>(value: &'a Value, key: &str, name: &str) -> Option<(usize, &'a Value)> {
+pub(super) fn find<'a>(value: &'a Value, key: &str, name: &str) -> Option<(usize, &'a Value)> {
     let mut entries = list(value, key).iter().enumerate();
     entries.find(|(_, entry)| name_of(entry) == Some(name))
 }

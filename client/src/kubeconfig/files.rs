@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use adit_proto::target::Name;
 
+use super::chosen::{self, Chosen};
 use super::document::Document;
 use super::entries;
 use super::{Changes, KubeconfigError, Lead, Unchanged, Wanted, change, choose, present, remove};
@@ -65,6 +66,20 @@ impl Files {
             all.extend(entries::leads(document.value(), profile));
         }
         Ok(all)
+    }
+
+    /// The context `asked`, or else the current one, as kubectl would find it.
+    ///
+    /// # Errors
+    /// [`KubeconfigError`] for a file that cannot be read.
+    pub fn chosen(&self, asked: Option<&str>) -> Result<Chosen, KubeconfigError> {
+        let mut values = Vec::new();
+        for file in &self.0 {
+            let text = read(file)?.unwrap_or_default();
+            let document = Document::parse(&text).map_err(|why| why.of(file.clone()))?;
+            values.push(document.value().clone());
+        }
+        Ok(chosen::chosen(&values, asked))
     }
 
     /// Brings the files to what is wanted: entries stay in the file that has them, new ones go where kubectl would put

@@ -8,6 +8,7 @@ use ring::rand::SystemRandom;
 use serde::{Deserialize, Serialize};
 
 use crate::exit::Failure;
+use crate::explain::Explanations;
 use crate::kube::certificate::Certificate;
 use crate::kube::gate::Gate;
 use crate::kube::listener::{self, Service};
@@ -37,6 +38,7 @@ pub struct Endpoint {
     token_key: PathBuf,
     name: ProfileName,
     local: Local,
+    explanations: Arc<Explanations>,
     serving: Mutex<Result<Serving, Failure>>,
 }
 
@@ -57,6 +59,7 @@ impl Endpoint {
             token_key: paths.token_key(),
             name: name.clone(),
             local,
+            explanations: Arc::default(),
             serving: Mutex::new(Err(Failure::new("the local endpoint is not open"))),
         }
     }
@@ -108,6 +111,12 @@ impl Endpoint {
         Ok(described)
     }
 
+    /// The explanations that are running.
+    #[must_use]
+    pub fn explanations(&self) -> &Explanations {
+        &self.explanations
+    }
+
     /// The key of the tokens.
     ///
     /// # Errors
@@ -122,6 +131,7 @@ impl Endpoint {
         let service = Service {
             gate: Gate::new(port, self.name.clone(), self.token_key()?),
             carrier: self.local.carrier(),
+            explanations: self.explanations.clone(),
         };
         let tls = certificate.server_config().map_err(Failure::new)?;
         let closing = self.local.closing();

@@ -11,16 +11,21 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::super::certificate::Certificate;
-use super::super::token::tests::{context, key};
+use super::super::token::tests::{context, explaining, key};
 use super::*;
 use crate::carry::tests::FakeCluster;
 use crate::exit::Failure;
 use adit_proto::Reason;
 
+mod explanations;
+
 struct Local {
     port: u16,
     pem: String,
     token: String,
+    /// A token of an explanation that has not begun.
+    explains: String,
+    explanations: Arc<Explanations>,
     cluster: Arc<FakeCluster>,
     tasks: TaskTracker,
     closing: Closing,
@@ -41,11 +46,14 @@ async fn local() -> Local {
     let certificate = Certificate::load_or_create(scratch.path()).unwrap();
     let key = key(scratch.path());
     let token = key.issue(&context("prod"), clock::now()).text.to_string();
+    let explains = key.issue(&explaining([7; 16]), clock::now());
+    let explanations: Arc<Explanations> = Arc::default();
     let (tasks, closing) = (TaskTracker::new(), Closing::default());
     let cluster = FakeCluster::new(tasks.clone());
     let service = Arc::new(Service {
         gate: Gate::new(port, "one".parse().unwrap(), key),
         carrier: Carrier::new(cluster.clone(), tasks.clone()),
+        explanations: explanations.clone(),
     });
     let tls = certificate.server_config().unwrap();
     tasks.spawn(serve(bound, tls, service, tasks.clone(), closing.clone()));
@@ -54,6 +62,8 @@ async fn local() -> Local {
         port,
         pem,
         token,
+        explains: explains.text.to_string(),
+        explanations,
         cluster,
         tasks,
         closing,
