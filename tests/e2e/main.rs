@@ -7,6 +7,7 @@
 )]
 
 mod api_server_killed;
+mod asleep;
 mod blindness;
 mod busy;
 mod canary;
