@@ -1,3 +1,6 @@
+mod frames;
+mod oddities;
+
 use std::sync::atomic::Ordering;
 
 use http_body_util::{BodyExt, Full};
