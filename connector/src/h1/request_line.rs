@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn k8_fragments_bare_line_feeds_controls_and_other_versions_are_refused() {
+    async fn k8_k18_fragments_bare_line_feeds_controls_and_other_versions_are_refused() {
         for text in [
             &b"GET /api/v1/pods#x HTTP/1.1\r\n"[..],
             b"GET /api HTTP/1.1\n",

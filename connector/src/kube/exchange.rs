@@ -1,6 +1,7 @@
 //! One request and its answer: parsed, decided, recorded, rebuilt, forwarded.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use adit_policy::request::Upgrade;
 use adit_policy::{KubeRequest, KubeStatus, RequestClass, headers};
@@ -249,13 +250,15 @@ fn refuse<E: Ending>(status: &KubeStatus, mut outcome: Outcome, ending: &E) -> R
 }
 
 fn failed(error: &UpstreamError, outcome: &Outcome) -> KubeStatus {
-    if outcome
-        .received
-        .impersonates
-        .load(std::sync::atomic::Ordering::Acquire)
-    {
+    let received = &outcome.received;
+    if received.impersonates.load(Ordering::Acquire) {
         let sentence = "the request's trailers ask for another identity";
         return KubeStatus::new(Reason::ImpersonationRefused, sentence);
+    }
+    // It says nothing of the API server.
+    if received.cut_off.load(Ordering::Acquire) {
+        let sentence = "the request's body was cut off, or is not as long as it says";
+        return KubeStatus::new(Reason::RequestMalformed, sentence);
     }
     let reason = match error {
         UpstreamError::Busy => Reason::LimitReached,

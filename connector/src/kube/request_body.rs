@@ -26,6 +26,7 @@ pub(super) enum RequestBodyError {
 pub(super) struct Received {
     pub(super) bytes: AtomicU64,
     pub(super) impersonates: AtomicBool,
+    pub(super) cut_off: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -58,7 +59,10 @@ impl Body for RequestBody {
             let polled = Pin::new(&mut this.incoming).poll_frame(cx);
             let frame = match std::task::ready!(polled) {
                 None => return Poll::Ready(None),
-                Some(Err(error)) => return Poll::Ready(Some(Err(RequestBodyError::CutOff(error)))),
+                Some(Err(error)) => {
+                    this.received.cut_off.store(true, Ordering::Release);
+                    return Poll::Ready(Some(Err(RequestBodyError::CutOff(error))));
+                }
                 Some(Ok(frame)) => frame,
             };
             if let Some(data) = frame.data_ref() {

@@ -37,7 +37,7 @@ async fn k1_impersonation_in_trailers_cuts_the_request_off() {
 }
 
 #[tokio::test]
-async fn k3_line_breaks_and_controls_in_header_values_are_refused() {
+async fn k3_k18_line_breaks_and_controls_in_header_values_are_refused() {
     let rig = Rig::new().await;
     for (header, code) in [
         ("Accept: a\nImpersonate-Group: system:masters", 403),
@@ -216,6 +216,38 @@ async fn k11_other_methods_are_refused() {
         let code: u16 = got.text.split(' ').nth(1).unwrap().parse().unwrap();
         assert!((400..500).contains(&code), "{method}: {}", got.text);
         assert_eq!(rig.upstream(), "", "{method}");
+    }
+}
+
+#[tokio::test]
+async fn k18_a_body_that_ends_before_its_length_is_cut_off_at_the_server_too() {
+    for framing in [
+        "Content-Length: 5\r\n\r\n123",
+        "Transfer-Encoding: chunked\r\n\r\n5\r\n123",
+        "Transfer-Encoding: chunked\r\n\r\n3\r\n123\r\n",
+    ] {
+        let rig = Rig::new().await;
+        let mut tasks = JoinSet::new();
+        let (mut near, _) = rig.open(&mut tasks);
+        let request = format!(
+            "POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: adit\r\n{framing}"
+        );
+        near.write_all(request.as_bytes()).await.unwrap();
+        near.shutdown().await.unwrap();
+        let mut answer = String::new();
+        near.read_to_string(&mut answer).await.unwrap();
+        assert!(!answer.starts_with("HTTP/1.1 200 "), "{framing}: {answer}");
+        tasks.join_all().await;
+        rig.closed().await;
+        let upstream = rig.upstream();
+        assert!(upstream.contains("123"), "{framing}: {upstream}");
+        assert!(!upstream.contains("\r\n0\r\n\r\n"), "{framing}: {upstream}");
+        let (_, outcome) = rig.joined();
+        assert_eq!(
+            (outcome.reason.as_str(), outcome.received_bytes),
+            ("request_malformed", 3),
+            "it says nothing of the cluster"
+        );
     }
 }
 
