@@ -18,6 +18,8 @@ pub(crate) struct FakeCluster {
     pub(crate) complete: Arc<AtomicBool>,
     /// Cancelled when the stream of an endless answer ends.
     pub(crate) ended: CancellationToken,
+    /// How much of the bodies of `/slow` was read, in bytes.
+    pub(crate) received: Arc<AtomicUsize>,
     pub(crate) refusal: Mutex<Option<Failure>>,
     /// The kinds of the streams that were opened.
     pub(crate) kinds: Mutex<Vec<Kind>>,
@@ -40,6 +42,27 @@ fn switch(request: &Request<Incoming>) -> Response<Body> {
         .unwrap()
 }
 
+/// A refusal before anything of the body was read.
+fn full() -> Response<Body> {
+    let body = http_body_util::Full::from("too large").map_err(|never| match never {});
+    Response::builder()
+        .status(StatusCode::PAYLOAD_TOO_LARGE)
+        .body(body.boxed_unsync())
+        .unwrap()
+}
+
+/// Reads a body, and lets everybody else do what they can before each piece of it.
+async fn read_slowly(body: &mut Incoming, received: &AtomicUsize) -> Result<(), hyper::Error> {
+    while let Some(frame) = body.frame().await {
+        let read = frame?.data_ref().map_or(0, Bytes::len);
+        received.fetch_add(read, Ordering::SeqCst);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(())
+}
+
 /// Sends back what comes, and says goodbye when that has ended.
 async fn echo(on: OnUpgrade) {
     let (mut read, mut write) = tokio::io::split(TokioIo::new(on.await.unwrap()));
@@ -56,21 +79,26 @@ impl FakeCluster {
             opened: AtomicUsize::new(0),
             complete: Arc::default(),
             ended: CancellationToken::new(),
+            received: Arc::default(),
             refusal: Mutex::new(None),
             kinds: Mutex::default(),
             unanswered: Mutex::default(),
         })
     }
 
-    async fn serve(io: DuplexStream, ended: CancellationToken) {
+    async fn serve(io: DuplexStream, ended: CancellationToken, received: Arc<AtomicUsize>) {
         let tasks = TaskTracker::new();
         let answer = service_fn(|mut request: Request<Incoming>| {
             if request.uri().path() == "/switch" {
                 tasks.spawn(echo(hyper::upgrade::on(&mut request)));
             }
+            let received = received.clone();
             async move {
-                if request.uri().path() == "/switch" {
-                    return Ok(switch(&request));
+                match request.uri().path() {
+                    "/switch" => return Ok(switch(&request)),
+                    "/full" => return Ok(full()),
+                    "/slow" => read_slowly(request.body_mut(), &received).await?,
+                    _ => {}
                 }
                 let told = explained::to_header(&Explained {
                     policy_number: 3,
@@ -132,7 +160,9 @@ impl Streams for FakeCluster {
                 return Err(failure);
             }
             let (ours, theirs) = tokio::io::duplex(1 << 16);
-            self.tasks.spawn(Self::serve(theirs, self.ended.clone()));
+            let received = self.received.clone();
+            let serving = Self::serve(theirs, self.ended.clone(), received);
+            self.tasks.spawn(serving);
             let complete = self.complete.clone();
             Ok(Opened {
                 io: Box::new(ours),

@@ -2,6 +2,7 @@
 //!
 //! That server stands in for the API server where its own answers are malformed, or where the exact bytes matter.
 
+mod bodies;
 mod explaining;
 mod hostile;
 mod outages;
