@@ -10,6 +10,7 @@
 mod calls;
 mod hostile;
 mod messages;
+mod names;
 mod own;
 mod pages;
 mod requests;

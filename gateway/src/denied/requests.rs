@@ -37,6 +37,39 @@ pub(super) struct Request {
 }
 
 impl Request {
+    /// Opens a session with a target.
+    pub(super) fn session_with(target: &str) -> Self {
+        Self {
+            method: "POST",
+            path: "/v1/sessions".to_owned(),
+            body: Some(json!({"target": target})),
+            turn: None,
+            session: None,
+            statement: None,
+        }
+    }
+
+    /// The request of a row about an id that nothing has; the id of this one, and that one.
+    pub(super) fn about_nothing(&self, row: &str) -> (Self, String, String) {
+        let at = row.split('/').position(|part| part == "{id}").unwrap();
+        let id = self.path.split('/').nth(at).unwrap().to_owned();
+        // In all alphabets of ids, and where each letter counts.
+        let letter = id.len() - 3;
+        let other = if id.as_bytes()[letter] == b'0' {
+            "1"
+        } else {
+            "0"
+        };
+        let mut none = id.clone();
+        none.replace_range(letter..=letter, other);
+        let path = self.path.replace(&id, &none);
+        let about_nothing = Self {
+            path,
+            ..self.clone()
+        };
+        (about_nothing, id, none)
+    }
+
     /// Appends another statement in the turn.
     pub(super) fn append(&mut self, statement: wire::Statement, registration: Value) {
         let sent = STANDARD.encode(statement.encode_to_vec());
