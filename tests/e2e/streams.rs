@@ -87,7 +87,7 @@ fn runs(scene: &Scene, pod: &str, mark: &str) -> bool {
 }
 
 #[test]
-fn k12_each_verb_passes_by_each_client_over_web_socket_and_spdy() {
+fn k12_k21_each_verb_passes_by_each_client_over_web_socket_and_spdy() {
     let scene = Scene::new();
     let admin = scene.cluster.kubectl().unwrap();
     for manifest in [MAY_DEBUG, DEBUGGERS] {

@@ -70,6 +70,39 @@ async fn k12_web_socket_and_spdy_are_decided_and_recorded_alike_and_carry_raw_by
     }
 }
 
+/// What a terminal would obey: a clipboard, a title, a link, a device control string, a cleared screen, and C1 codes.
+const CODES: &str = "\u{1b}]52;c;aGk=\u{7}\u{1b}]0;root@prod\u{7}\u{1b}]8;;https://evil.example\u{1b}\\x\
+    \u{1b}P$q\"p\u{1b}\\\u{1b}[2J\u{9b}31m\u{0}\u{8}\u{7f}\r\n";
+
+#[tokio::test]
+async fn k21_what_a_pod_says_and_what_is_copied_to_it_passes_byte_for_byte() {
+    let switch = format!("{SWITCH}{CODES}");
+    let rig = Rig::answering(switch.leak()).await;
+    let mut tasks = JoinSet::new();
+    let (mut near, _) = rig.open(&mut tasks);
+    let tar = web_socket(&format!("{POD}/exec?command=tar&command=xf&command=-"));
+    near.write_all(tar.as_bytes()).await.unwrap();
+    let head = read_until(&mut near, "\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+    let every: Vec<u8> = (0..=255).cycle().take(64 << 10).collect();
+    near.write_all(&every).await.unwrap();
+    near.shutdown().await.unwrap();
+    let mut said = Vec::new();
+    near.read_to_end(&mut said).await.unwrap();
+    tasks.join_all().await;
+    assert!(said == CODES.as_bytes(), "{said:?}");
+    rig.closed().await;
+    let upstream = rig.seen.connections.lock().concat();
+    assert!(upstream.ends_with(&[b"\r\n\r\n", &every[..]].concat()));
+
+    let length = CODES.len();
+    let logs = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{CODES}");
+    let rig = Rig::answering(logs.leak()).await;
+    let log = format!("GET {POD}/log HTTP/1.1\r\nHost: adit\r\n\r\n");
+    let got = rig.send(log).await;
+    assert!(got.whole && got.text.ends_with(&format!("\r\n\r\n{CODES}")));
+}
+
 #[tokio::test]
 async fn k13_the_api_servers_proxy_is_denied_unless_policy_grants_it() {
     let denied = Rig::new().await;
