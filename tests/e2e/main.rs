@@ -6,6 +6,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod agent_memory;
 mod api_server_killed;
 mod asleep;
 mod blindness;
