@@ -91,3 +91,10 @@ fn a_log_of_every_kind_is_read_and_answers() {
     }
     assert_eq!(again.head(), log.roster.head());
 }
+
+#[test]
+fn a_policy_is_named_by_the_hash_of_its_text() {
+    let text = "permit (principal, action, resource);";
+    let labelled = crate::label::digest(crate::label::POLICY, &[text.as_bytes()]);
+    assert_eq!(policy_digest(text), labelled);
+}

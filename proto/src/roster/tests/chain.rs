@@ -5,6 +5,7 @@ use prost::Message;
 use super::*;
 use crate::Reason;
 use crate::assertion::AssertionError;
+use crate::roster::BODY_MAX;
 use crate::wire::roster::statement::Content;
 
 pub(super) fn body_of(statement: &Statement) -> Body {
@@ -77,6 +78,15 @@ fn s1_unknown_kinds_are_refused_and_those_that_come_later_by_name() {
         let admin = log.admin.clone();
         assert_eq!(
             refusal(&mut log, &admin, kind, &body),
+            StatementError::KindNotYet(kind)
+        );
+        let unsigned = Statement {
+            kind: kind.into(),
+            signature: Vec::new(),
+            ..statement.clone()
+        };
+        assert_eq!(
+            refused(&mut log.roster, &unsigned),
             StatementError::KindNotYet(kind)
         );
     }
@@ -317,4 +327,34 @@ fn s5_a_body_of_a_mebibyte_is_refused_before_it_is_parsed() {
     };
     let error = refusal(&mut log, &admin, Kind::Policy, &body);
     assert_eq!(error.reason(), Reason::LimitReached);
+}
+
+#[test]
+fn s5_a_body_of_half_a_mebibyte_is_read_and_one_byte_more_is_refused() {
+    let mut log = Log::new();
+    let admin = log.admin.clone();
+    let of_length = |log: &mut Log, length: usize| {
+        let mut body = Body {
+            must_understand: vec!["x".repeat(length)],
+            ..log.body()
+        };
+        let beyond = body.encoded_len() - length;
+        body.must_understand[0].truncate(length - beyond);
+        assert_eq!(body.encoded_len(), length);
+        body
+    };
+    let longest = of_length(&mut log, BODY_MAX);
+    let error = refusal(&mut log, &admin, Kind::User, &longest);
+    assert!(
+        matches!(error, StatementError::MustUnderstand(_)),
+        "{error}"
+    );
+    let longer = of_length(&mut log, BODY_MAX + 1);
+    let error = refusal(&mut log, &admin, Kind::User, &longer);
+    assert_eq!(
+        error,
+        StatementError::TooLarge {
+            bytes: BODY_MAX + 1
+        }
+    );
 }

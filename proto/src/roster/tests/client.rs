@@ -187,3 +187,23 @@ fn a_client_follows_an_admin_who_changes_his_passkey() {
         StatementError::Withheld(Kind::Own)
     );
 }
+
+#[test]
+fn a_client_gets_bodies_of_kinds_that_it_must_not_skip() {
+    let mut log = Log::new();
+    let statement = right(&mut log);
+    for (kind, given) in [
+        (Kind::Policy.into(), false),
+        (Kind::SKIPPABLE - 1, true),
+        (Kind::SKIPPABLE, false),
+        (Kind::SKIPPABLE + 1, false),
+    ] {
+        let other = Statement {
+            kind,
+            ..statement.clone()
+        };
+        let view = log.roster.client_view(&other);
+        let has_body = matches!(view.content, Some(Content::Body(_)));
+        assert_eq!((has_body, view.touch.is_some()), (given, given), "{kind}");
+    }
+}

@@ -53,6 +53,28 @@ fn a_gateway_refuses_bodies_from_the_future_and_old_ones() {
 }
 
 #[test]
+fn a_gateway_refuses_an_enrolment_that_waited() {
+    let mut log = Log::new();
+    let user = log.add_user("ann", &[]);
+    let invited = log.invite(user);
+    let enrolments = vec![log.enrolment_of(&invited).0];
+    let body = Body {
+        enrolments,
+        ..log.body()
+    };
+    let stated = UnixMillis(body.time_ms);
+    let statement = log.sealed_by_invitation(&invited, Kind::Enrolment, &body);
+    let check = |now| log.roster.check(&statement, now).map(|it| it.number);
+    let five = Duration::from_mins(5);
+    assert_eq!(check(stated), Ok(4));
+    assert_eq!(check(stated.after(five)), Ok(4));
+    assert_eq!(
+        check(stated.after(five + Duration::from_millis(1))),
+        Err(StatementError::ClockSkew)
+    );
+}
+
+#[test]
 fn s3_branches_older_heads_and_foreign_heads_are_told_apart() {
     let mut log = Log::new();
     log.add_user("ann", &[]);
