@@ -11,7 +11,7 @@ mod rights;
 mod time;
 
 use crate::key::Fingerprint;
-use crate::roster::{Roster, policy_digest};
+use crate::roster::{Roster, Subject, policy_digest};
 use crate::statement::{Draft, EntryError, Head, Kind, StatementError};
 use crate::testing::{Log, Person};
 use crate::wire::roster::{Body, Statement};
@@ -97,4 +97,48 @@ fn a_policy_is_named_by_the_hash_of_its_text() {
     let text = "permit (principal, action, resource);";
     let labelled = crate::label::digest(crate::label::POLICY, &[text.as_bytes()]);
     assert_eq!(policy_digest(text), labelled);
+}
+
+#[test]
+fn what_was_revoked_is_still_found_by_its_id_and_in_the_lists() {
+    let mut log = Log::new();
+    let user = log.add_user("ann", &[]);
+    let invited = log.invite(user);
+    let ann = log.enrol(&invited);
+    let cluster = log.add_cluster("prod");
+    log.set_policy("permit");
+    for subject in [Subject::User(ann.user), Subject::Cluster(cluster.id)] {
+        log.revoke(subject);
+    }
+    let roster = &log.roster;
+    assert!(roster.active_user(ann.user).is_none());
+    assert_eq!(roster.user(ann.user).unwrap().name, "ann");
+    assert_eq!(roster.users().filter(|it| it.id == ann.user).count(), 1);
+
+    let print = ann.device.fingerprint();
+    assert!(roster.active_device(&print).is_err());
+    assert_eq!(roster.device(ann.device_id).unwrap().owner, ann.user);
+    assert_eq!(roster.device_by_key(&print).unwrap().id, ann.device_id);
+    assert!(roster.devices().any(|it| it.id == ann.device_id));
+
+    let passkey = roster.passkey(ann.passkey_id).unwrap();
+    let credential = &passkey.credential_id;
+    assert!(roster.active_passkey(credential).is_none());
+    let found = roster.passkey_by_credential(credential);
+    assert_eq!(found.unwrap().id, ann.passkey_id);
+    assert!(roster.passkeys().any(|it| it.id == ann.passkey_id));
+
+    assert_eq!(roster.cluster_by_id(cluster.id).unwrap().id, cluster.id);
+    assert!(roster.clusters().any(|it| it.id == cluster.id));
+
+    let key = invited.invitation.key().public().fingerprint();
+    assert_eq!(roster.invitation(invited.id).unwrap().id, invited.id);
+    assert_eq!(roster.invitation_by_key(&key).unwrap().id, invited.id);
+    assert!(roster.invitations().any(|it| it.id == invited.id));
+
+    assert_eq!(roster.policy_digest_of(1), Some(&policy_digest("permit")));
+    assert_eq!(roster.policy_digest_of(0), None);
+    assert_eq!(roster.policy_digest_of(2), None);
+    assert_eq!(roster.hash_at(roster.number()), Some(&roster.head().hash));
+    assert_eq!(roster.hash_at(0), None);
 }

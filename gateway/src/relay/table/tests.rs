@@ -1,3 +1,5 @@
+use adit_transport::cid::RouteSecret;
+
 use super::*;
 
 fn route(number: u64) -> RouteId {
@@ -96,4 +98,17 @@ fn a_party_that_was_given_the_address_of_a_leased_one_keeps_its_pairs() {
     table.unregister(old);
     assert_eq!(table.forward(place(1).addr, route(2)), Some(place(2)));
     assert!(table.knows(place(1).addr));
+}
+
+#[tokio::test]
+async fn an_address_is_known_for_as_long_as_somebody_keeps_an_admission() {
+    let secret = RouteSecret::from_bytes([7; 32]);
+    let listen = ([127, 0, 0, 1], 0).into();
+    let (relay, _socket, _moved) = Relay::bind(listen, &secret).unwrap();
+    let addr = place(1).addr;
+    let (one, other) = (relay.admit(addr), relay.admit(addr));
+    drop(one);
+    assert!(relay.table.knows(addr));
+    drop(other);
+    assert!(!relay.table.knows(addr));
 }

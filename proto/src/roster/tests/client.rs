@@ -1,7 +1,7 @@
 //! S6: what a client reads, and what must not be withheld from it.
 
 use super::*;
-use crate::roster::{Subject, View};
+use crate::roster::View;
 use crate::testing::TestKey;
 use crate::wire::roster::Role;
 use crate::wire::roster::statement::Content;

@@ -242,6 +242,8 @@ fn a_cluster_changes_its_key_under_its_name_and_no_key_returns() {
         *cluster.key.public()
     );
     assert!(log.roster.cluster_by_key(&first.fingerprint()).is_none());
+    let found = log.roster.cluster_by_key(&cluster.key.fingerprint());
+    assert_eq!(found.map(|it| it.id), Some(cluster.id));
     let entry_of = |id: crate::id::ClusterId, name: &str, key: &TestKey| wire::Cluster {
         cluster_id: id.to_string(),
         name: name.to_owned(),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::Reason;
-use crate::roster::Subject;
+
 use crate::roster::entries::PASSKEYS_MAX;
 use crate::wire::roster as wire;
 

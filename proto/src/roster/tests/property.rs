@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
-use crate::roster::{Subject, View};
+use crate::roster::View;
 use crate::wire::roster::statement::Content;
 
 #[derive(Clone, Copy, Debug)]

@@ -1,7 +1,7 @@
 //! S4 and the rights to revoke.
 
 use super::*;
-use crate::roster::Subject;
+use crate::roster::Right;
 use crate::wire::roster::Role;
 
 fn revoking(log: &mut Log, subjects: &[Subject]) -> Body {
@@ -52,6 +52,8 @@ fn a_user_revokes_his_own_keys_and_no_others() {
         );
     }
     let body = revoking(&mut log, &[Subject::Device(ann.device_id)]);
+    let rights = log.roster.rights_of(&ann.device.fingerprint());
+    assert_eq!(rights, Some((ann.user, Right::Own)));
     let statement = log.sealed(&ann, Kind::Revocation, &body);
     log.push(statement);
     assert!(log.roster.active_device(&ann.device.fingerprint()).is_err());

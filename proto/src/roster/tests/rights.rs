@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::roster::Subject;
+
 use crate::wire::roster::{self as wire, Role};
 
 /// One statement of each kind that is signed by devices, right but for its signer.
