@@ -26,6 +26,8 @@ use crate::scratch::scratch;
 
 /// How long chromedriver and Chromium may take to start, on a busy machine with cold caches.
 const START_BOUND: Duration = Duration::from_mins(1);
+/// How often chromedriver is started.
+const STARTS: usize = 4;
 /// What Chromium is started with: as root, without a screen, without talking to anybody by itself.
 const ARGUMENTS: [&str; 10] = [
     "--headless=new",
@@ -77,13 +79,7 @@ impl Browser {
 
     fn launch(chromedriver: Launch, runtime: Runtime) -> Result<Self> {
         let home = scratch()?.folder("chromium")?;
-        let mut chromedriver = chromedriver.arg("--port=0").env("HOME", &home).spawn()?;
-        let line = chromedriver.until_line("started successfully on port", START_BOUND)?;
-        let port: u16 = line
-            .rsplit(' ')
-            .next()
-            .and_then(|port| port.trim_end_matches('.').parse().ok())
-            .with_context(|| format!("a port in {line:?}"))?;
+        let (chromedriver, port) = start(&chromedriver.arg("--port=0").env("HOME", &home))?;
         let mut wanted = DesiredCapabilities::chrome();
         for argument in ARGUMENTS {
             wanted.add_arg(argument)?;
@@ -227,6 +223,29 @@ impl Drop for Browser {
             let _ = on(&self.runtime, driver.quit());
         }
     }
+}
+
+/// Starts chromedriver. It ends if the port that it was given on IPv6 is somebody else's on IPv4.
+fn start(launch: &Launch) -> Result<(Process, u16)> {
+    let mut started = listening(launch);
+    for _ in 1..STARTS {
+        if started.is_ok() {
+            break;
+        }
+        started = listening(launch);
+    }
+    started
+}
+
+fn listening(launch: &Launch) -> Result<(Process, u16)> {
+    let mut chromedriver = launch.clone().spawn()?;
+    let line = chromedriver.until_line("started successfully on port", START_BOUND)?;
+    let port = line
+        .rsplit(' ')
+        .next()
+        .and_then(|port| port.trim_end_matches('.').parse().ok())
+        .with_context(|| format!("a port in {line:?}"))?;
+    Ok((chromedriver, port))
 }
 
 fn on<T, E>(
