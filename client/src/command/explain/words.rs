@@ -23,17 +23,20 @@ fn asked(request: &Request) -> String {
     if request.resource.is_empty() {
         return format!("{} {}", request.verb, request.path);
     }
-    let mut text = format!("{} {}", request.verb, request.resource);
-    for (before, part) in [
+    let parts = [
         (".", &request.group),
         ("/", &request.subresource),
         (" ", &request.name),
         (" in namespace ", &request.namespace),
-    ] {
-        if !part.is_empty() {
-            text.push_str(before);
-            text.push_str(part);
-        }
+    ];
+    joined(format!("{} {}", request.verb, request.resource), parts)
+}
+
+/// The text with those parts that there are, each after what comes before it.
+fn joined<const N: usize>(mut text: String, parts: [(&str, &String); N]) -> String {
+    for (before, part) in parts.into_iter().filter(|(_, part)| !part.is_empty()) {
+        text.push_str(before);
+        text.push_str(part);
     }
     text
 }
@@ -89,18 +92,14 @@ fn can_i(request: &Request) -> Option<String> {
     if request.resource.is_empty() {
         return None;
     }
-    let mut line = format!("kubectl auth can-i {} {}", request.verb, request.resource);
-    for (before, part) in [
+    let parts = [
         (".", &request.group),
         ("/", &request.name),
         (" --subresource=", &request.subresource),
         (" --namespace=", &request.namespace),
-    ] {
-        if !part.is_empty() {
-            line.push_str(before);
-            line.push_str(part);
-        }
-    }
+    ];
+    let asks = format!("kubectl auth can-i {} {}", request.verb, request.resource);
+    let line = joined(asks, parts);
     let plain = |c: char| c.is_ascii_alphanumeric() || " -./=".contains(c);
     line.chars().all(plain).then_some(line)
 }
