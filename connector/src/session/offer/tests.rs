@@ -287,6 +287,22 @@ fn c7_each_altered_field_is_refused_with_its_reason() {
     });
 }
 
+#[test]
+fn f31_a_gateways_clock_may_differ_by_five_minutes_and_not_by_a_millisecond_more() {
+    let world = World::new();
+    let judged = |by: i64| {
+        let mut offer = world.annas_offer();
+        let now = world.clock.wall().0;
+        facts_of(&mut offer).decided_ms = now.saturating_add_signed(by);
+        let verified = verify(&world, offer);
+        verified.map(|_| ()).map_err(|refusal| refusal.reason())
+    };
+    for by in [300_000, -300_000] {
+        assert_eq!(judged(by), Ok(()));
+        assert_eq!(judged(by + by.signum()), Err(Reason::ClockSkew));
+    }
+}
+
 fn facts_of(offer: &mut Offer) -> &mut adit_proto::wire::control::Facts {
     offer.facts.as_mut().unwrap()
 }
