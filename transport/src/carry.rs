@@ -3,7 +3,7 @@
 //! A stream that waits holds no buffer: bytes are read into one that all streams of a thread share, and written from
 //! there. Only what the other side does not take at once is kept, and while it is, nothing more is read.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -17,7 +17,8 @@ const BUFFER: usize = 64 << 10;
 const READS: usize = 16;
 
 thread_local! {
-    static SHARED: RefCell<Box<[u8]>> = RefCell::new(vec![0; BUFFER].into());
+    /// Empty until it is needed, and while a stream has it.
+    static SHARED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Carries bytes between `one` and `other` until both have closed. When one of them ends, the other is shut down.
@@ -118,24 +119,36 @@ impl Direction {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
-        SHARED.with_borrow_mut(|shared| {
-            let mut buffer = ReadBuf::new(shared);
-            ready!(Pin::new(from).poll_read(cx, &mut buffer))?;
-            let mut rest = buffer.filled();
-            if rest.is_empty() {
-                self.stage = Stage::Ended;
-            } else {
-                self.unflushed = true;
-            }
-            while !rest.is_empty() {
-                let Poll::Ready(written) = poll_some(cx, to, rest)? else {
+        let mut shared = SHARED.take();
+        shared.resize(BUFFER, 0);
+        let mut buffer = ReadBuf::new(&mut shared);
+        let read = Pin::new(from).poll_read(cx, &mut buffer);
+        let polled = read.map(|read| read.and_then(|()| self.take(cx, buffer.filled(), to)));
+        SHARED.set(shared);
+        polled
+    }
+
+    /// Writes of `read` what is taken at once, and keeps the rest.
+    fn take<W>(&mut self, cx: &mut Context<'_>, read: &[u8], to: &mut W) -> io::Result<()>
+    where
+        W: AsyncWrite + Unpin,
+    {
+        if read.is_empty() {
+            self.stage = Stage::Ended;
+            return Ok(());
+        }
+        self.unflushed = true;
+        let mut rest = read;
+        while !rest.is_empty() {
+            match poll_some(cx, to, rest)? {
+                Poll::Ready(written) => rest = rest.get(written..).unwrap_or_default(),
+                Poll::Pending => {
                     self.kept = rest.to_vec();
                     break;
-                };
-                rest = rest.get(written..).unwrap_or_default();
+                }
             }
-            Poll::Ready(Ok(()))
-        })
+        }
+        Ok(())
     }
 }
 
