@@ -2,6 +2,7 @@
 //!
 //! Whoever listens here decides by itself who may pass: other users of the machine and pages of any site reach it too.
 
+mod guest;
 mod holder;
 mod host;
 mod page;
@@ -12,20 +13,26 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
+use hyper_util::server::graceful::GracefulConnection;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use guest::Guest;
 pub use host::{Found, host_of, only};
 pub(crate) use page::escaped;
 pub use page::page;
 pub use place::{ListenError, Place};
 
+#[cfg(test)]
+pub(crate) use guest::STRANGERS;
+use guest::Strangers;
+
 /// How long a connection may be without a request. Longer than client-go's own limit (90 s), so that it closes first and
 /// no request is on its way meanwhile.
 pub const IDLE: Duration = Duration::from_mins(2);
-/// Connections at once; more wait in the kernel's queue.
+/// Connections at once, of those who may pass and of strangers; more wait in the kernel's queue.
 const CONNECTIONS: usize = 1024;
 
 /// What ends a listener.
@@ -51,23 +58,27 @@ impl Bound {
         self.port
     }
 
-    /// Serves each connection with `connection`, which is given what ends it gently, until it is closed; `tasks` owns
+    /// Serves each connection with `connection`, which says when its guest is known, until it is closed; `tasks` owns
     /// the connections.
     ///
     /// # Cancel safety
     /// Dropping it closes the port; connections end as `closing` says.
     pub async fn serve<F, R>(self, connection: F, tasks: TaskTracker, closing: Closing)
     where
-        F: Fn(TcpStream, CancellationToken) -> R,
+        F: Fn(TcpStream, Guest) -> R,
         R: Future<Output = ()> + Send + 'static,
     {
         let room = Arc::new(Semaphore::new(CONNECTIONS));
+        let strangers = Arc::<Strangers>::default();
         let begin = |stream, permit: OwnedSemaphorePermit, gently| {
-            let (served, now) = (connection(stream, gently), closing.now.clone());
+            let guest = strangers.enter(gently);
+            let (turned_out, now) = (guest.turned_out(), closing.now.clone());
+            let served = connection(stream, guest);
             tasks.spawn(async move {
                 let _permit = permit;
                 tokio::select! {
                     () = served => {}
+                    () = turned_out.cancelled() => {}
                     () = now.cancelled() => {}
                 }
             });
@@ -89,6 +100,37 @@ impl Bound {
                     return;
                 };
                 begin(stream, permit, CancellationToken::new());
+            }
+        }
+    }
+}
+
+/// Drives a connection to its end, gently when it is told to.
+///
+/// # Errors
+/// How it ended early.
+///
+/// # Cancel safety
+/// Dropping it closes the connection.
+#[expect(
+    clippy::manual_async_fn,
+    reason = "that an async fn may move between threads cannot be proved for every connection"
+)]
+pub fn drive<C>(
+    connection: C,
+    gently: CancellationToken,
+) -> impl Future<Output = Result<(), C::Error>> + Send
+where
+    C: GracefulConnection + Send,
+    C::Error: Send,
+{
+    async move {
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = gently.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
             }
         }
     }

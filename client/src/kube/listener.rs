@@ -13,7 +13,6 @@ use rustls::ServerConfig;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::gate::Gate;
@@ -21,7 +20,7 @@ use super::status;
 use crate::carry::{Body, Carrier, local};
 use crate::clock;
 use crate::explain::Explanations;
-use crate::loopback::{Bound, Closing, IDLE, Place};
+use crate::loopback::{Bound, Closing, Guest, IDLE, Place, drive};
 
 /// How long a TLS handshake may take. It comes from this machine.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -62,22 +61,19 @@ pub async fn serve(
     closing: Closing,
 ) {
     let acceptor = TlsAcceptor::from(tls);
-    let connected = |stream, gently| connection(stream, acceptor.clone(), service.clone(), gently);
+    let connected = |stream, guest| connection(stream, acceptor.clone(), service.clone(), guest);
     bound.serve(connected, tasks, closing).await;
 }
 
-async fn connection(
-    stream: TcpStream,
-    acceptor: TlsAcceptor,
-    service: Arc<Service>,
-    gently: CancellationToken,
-) {
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, service: Arc<Service>, guest: Guest) {
     let Ok(Ok(stream)) = timeout(PATIENCE, acceptor.accept(stream)).await else {
         return;
     };
+    let gently = guest.gently.clone();
+    let guest = Arc::new(guest);
     let answer = service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok::<_, std::convert::Infallible>(service.answer(request).await) }
+        let (service, guest) = (service.clone(), guest.clone());
+        async move { Ok::<_, std::convert::Infallible>(service.answer(&guest, request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
@@ -90,26 +86,19 @@ async fn connection(
         .max_concurrent_streams(STREAMS)
         .enable_connect_protocol();
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer);
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = gently.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
+    if let Err(error) = drive(connection, gently).await {
         tracing::debug!(error = &*error, "A local connection ended early.");
     }
 }
 
 impl Service {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, guest: &Guest, request: Request<Incoming>) -> Response<Body> {
         match self
             .gate
             .check(request.uri(), request.headers(), clock::now())
         {
             Ok(passed) => {
+                guest.keep_place();
                 let carried = match passed.entitled.explanation() {
                     None => self.carrier.carry(&passed, request).await,
                     Some(id) => self.explain(id, &passed, request).await,

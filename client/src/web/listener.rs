@@ -6,11 +6,10 @@ use std::sync::Arc;
 use adit_proto::Reason;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::cookie;
@@ -18,7 +17,7 @@ use super::gate::{Gate, Passed};
 use crate::carry::{Body, Carrier, local};
 use crate::clock;
 use crate::exit::Failure;
-use crate::loopback::{Bound, Closing, IDLE, Place, page};
+use crate::loopback::{Bound, Closing, Guest, IDLE, Place, drive, page};
 
 /// Where the profile in `directory` listens. Browsers look for `*.localhost` at both addresses of this machine, and what
 /// another user served at the second would be the application's page.
@@ -46,41 +45,39 @@ pub struct Service {
 /// # Cancel safety
 /// Dropping it closes the port; connections end as `closing` says.
 pub async fn serve(bound: Bound, service: Arc<Service>, tasks: TaskTracker, closing: Closing) {
-    let connected = |stream, gently| connection(stream, service.clone(), gently);
+    let connected = |stream, guest| connection(stream, service.clone(), guest);
     bound.serve(connected, tasks, closing).await;
 }
 
-async fn connection(stream: TcpStream, service: Arc<Service>, gently: CancellationToken) {
+async fn connection(stream: TcpStream, service: Arc<Service>, guest: Guest) {
+    let gently = guest.gently.clone();
+    let guest = Arc::new(guest);
     let answer = service_fn(move |request| {
-        let service = service.clone();
-        async move { Ok::<_, std::convert::Infallible>(service.answer(request).await) }
+        let (service, guest) = (service.clone(), guest.clone());
+        async move { Ok::<_, std::convert::Infallible>(service.answer(&guest, request).await) }
     });
-    let connection = http1::Builder::new()
+    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
+    builder
+        .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(IDLE)
-        .serve_connection(TokioIo::new(stream), answer)
-        .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = gently.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "A browser's connection ended early.");
+        .header_read_timeout(IDLE);
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), answer);
+    if let Err(error) = drive(connection, gently).await {
+        tracing::debug!(error = &*error, "A browser's connection ended early.");
     }
 }
 
 impl Service {
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, guest: &Guest, request: Request<Incoming>) -> Response<Body> {
         let checked = self.gate.check(
             request.method(),
             request.uri(),
             request.headers(),
             clock::now(),
         );
+        if checked.is_ok() {
+            guest.keep_place();
+        }
         let visit = match checked {
             Ok(Passed::Visit(visit)) => visit,
             Ok(Passed::Entered(response)) => return local(response),

@@ -4,6 +4,7 @@ mod oddities;
 
 use std::sync::atomic::Ordering;
 
+use futures_util::FutureExt;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::{http1, http2};
 use ring::rand::SystemRandom;
@@ -19,6 +20,7 @@ use super::super::token::tests::{context, explaining, key};
 use super::*;
 use crate::carry::tests::FakeCluster;
 use crate::exit::Failure;
+use crate::loopback::STRANGERS;
 use adit_proto::Reason;
 
 mod explanations;
@@ -322,4 +324,29 @@ async fn a_refusal_is_a_status_and_a_session_that_ended_is_opened_once_more() {
         assert_eq!(body["details"]["causes"][0]["reason"], reason.as_str());
         assert_eq!(local.cluster.opened.load(Ordering::SeqCst), tries);
     }
+}
+
+async fn is_closed(stream: &mut TcpStream) -> bool {
+    let read = timeout(PATIENCE / 2, stream.read(&mut [0])).await;
+    matches!(read, Ok(Ok(0) | Err(_)))
+}
+
+#[tokio::test]
+async fn connections_of_strangers_make_room_and_those_of_who_may_pass_stay() {
+    let local = local().await;
+    let request = || local.request("/k/prod/api").body(Full::default()).unwrap();
+    let io = TokioIo::new(local.connect("h2").await);
+    let (mut known, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+    local.tasks.spawn(connection);
+    assert_eq!(known.send_request(request()).await.unwrap().status(), 200);
+    let mut strangers = Vec::new();
+    for _ in 0..=STRANGERS {
+        strangers.push(TcpStream::connect(("127.0.0.1", local.port)).await.unwrap());
+    }
+    assert!(is_closed(&mut strangers[0]).await);
+    assert_eq!(local.h2(request()).await.status(), 200);
+    assert!(is_closed(&mut strangers[1]).await);
+    assert_eq!(known.send_request(request()).await.unwrap().status(), 200);
+    let last = strangers.last_mut().unwrap();
+    assert!(last.read(&mut [0]).now_or_never().is_none());
 }

@@ -6,6 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::super::names::Names;
 use super::*;
 use crate::carry::tests::FakeCluster;
+use crate::loopback::STRANGERS;
 
 struct Local {
     port: u16,
@@ -146,4 +147,31 @@ async fn an_upload_that_its_browser_gives_up_is_not_the_applications_fault() {
         .unwrap();
     assert_eq!(local.opened(), 1);
     assert_eq!(*local.cluster.unanswered.lock(), []);
+}
+
+#[tokio::test]
+async fn a_browser_that_was_let_in_keeps_its_connection_when_strangers_come() {
+    let local = local().await;
+    let headers = format!("Cookie: {}\r\n", local.cookie);
+    let request = local
+        .get("/", &headers)
+        .replace("Connection: close\r\n", "");
+    let mut known = TcpStream::connect(("127.0.0.1", local.port)).await.unwrap();
+    let mut status = [0; 13];
+    known.write_all(request.as_bytes()).await.unwrap();
+    known.read_exact(&mut status).await.unwrap();
+    let mut strangers = Vec::new();
+    for _ in 0..=STRANGERS {
+        strangers.push(TcpStream::connect(("127.0.0.1", local.port)).await.unwrap());
+    }
+    let mut byte = [0];
+    let turned_out = strangers[0].read(&mut byte);
+    let turned_out = tokio::time::timeout(std::time::Duration::from_secs(10), turned_out).await;
+    assert!(matches!(turned_out, Ok(Ok(0) | Err(_))));
+    let request = request.replace("GET / ", "GET /last ");
+    let request = request.replacen("\r\n", "\r\nConnection: close\r\n", 1);
+    known.write_all(request.as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    known.read_to_string(&mut answers).await.unwrap();
+    assert!(answers.contains("GET /last "), "{answers}");
 }
