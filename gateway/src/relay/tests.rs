@@ -1,3 +1,4 @@
+mod floods;
 mod hostile;
 mod link;
 mod recovery;

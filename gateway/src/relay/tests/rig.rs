@@ -1,12 +1,13 @@
 //! A gateway with nothing but relay and registration, and parties that stay registered.
 
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use adit_transport::cid::{INSTANCE_LEN, RouteId, RouteSecret};
-use adit_transport::door::{Arrival, Door, Strangers};
+use adit_transport::door::{Door, Strangers};
 use adit_transport::endpoint::{self, Liveliness};
 use adit_transport::key::{DeviceSigner, PrivateKey};
 use adit_transport::party::{Dial, Party, PartyConfig};
@@ -14,7 +15,7 @@ use adit_transport::rebind::BindKey;
 use adit_transport::tls::{self, Alpn, ClientGate, ServerPin};
 use adit_transport::way::Attachment;
 use parking_lot::Mutex;
-use quinn::Connection;
+use quinn::{Connection, ConnectionError};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -68,7 +69,11 @@ struct Switchboard {
     secret: RouteSecret,
     announcing: Announcing,
     registered: Mutex<Registered>,
+    ended: Ended,
 }
+
+/// Which connections have ended, and how, by the addresses that they came from.
+pub(super) type Ended = Arc<Mutex<HashMap<SocketAddr, ConnectionError>>>;
 
 /// A gateway in a runtime of its own, which can be killed without a word to anybody.
 pub(super) struct Gateway {
@@ -77,6 +82,7 @@ pub(super) struct Gateway {
     pub(super) moves: mpsc::Receiver<Moved>,
     pub(super) addr: SocketAddr,
     pub(super) signer: Arc<dyn DeviceSigner>,
+    pub(super) ended: Ended,
 }
 
 impl Gateway {
@@ -111,7 +117,9 @@ impl Gateway {
             secret,
             announcing,
             registered: Mutex::default(),
+            ended: Ended::default(),
         };
+        let ended = board.ended.clone();
         runtime.spawn(serve(
             Door::new(endpoint, Strangers::Direct),
             Arc::new(board),
@@ -123,6 +131,7 @@ impl Gateway {
             moves,
             addr,
             signer,
+            ended,
         })
     }
 
@@ -166,13 +175,20 @@ impl Drop for Gateway {
 async fn serve(door: Door, board: Arc<Switchboard>) {
     let mut tasks = JoinSet::new();
     while let Some(arrival) = door.next().await {
-        tasks.spawn(control(arrival, board.clone()));
+        let board = board.clone();
+        tasks.spawn(async move {
+            let connection = arrival.handshake().await.ok()?;
+            let (from, ended) = (connection.remote_address(), board.ended.clone());
+            // Whoever gives up a stream may still be closed for what else it sends.
+            let (_, how) = tokio::join!(control(connection.clone(), board), connection.closed());
+            ended.lock().insert(from, how);
+            Some(())
+        });
     }
 }
 
 /// One control connection: instance in, route out, then the routes of peers out, and whatever else in.
-async fn control(arrival: Arrival, board: Arc<Switchboard>) -> Option<()> {
-    let connection = arrival.handshake().await.ok()?;
+async fn control(connection: Connection, board: Arc<Switchboard>) -> Option<()> {
     let _admission = board.relay.admit(connection.remote_address());
     let (mut send, mut recv) = connection.accept_bi().await.ok()?;
     let mut instance = [0; INSTANCE_LEN];
