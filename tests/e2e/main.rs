@@ -22,6 +22,7 @@ mod enrolment;
 mod environment;
 mod explain;
 mod first_day;
+mod forged_icmp;
 mod gateway_killed;
 mod headless;
 mod joined;
