@@ -72,6 +72,14 @@ impl Process {
         read(&self.folder.join("stdout"))
     }
 
+    /// How many bytes it wrote to standard output so far.
+    ///
+    /// # Errors
+    /// When its log is gone.
+    pub fn written(&self) -> Result<u64> {
+        Ok(std::fs::metadata(self.folder.join("stdout"))?.len())
+    }
+
     /// What it wrote to standard error so far.
     #[must_use]
     pub fn stderr(&self) -> String {

@@ -102,10 +102,12 @@ impl<'a> Open<'a> {
     }
 
     /// Each of them answers while somebody else reads nothing of what a program sends all the time; it gets all of that
-    /// when it reads again.
+    /// when it reads again. The program ends when it was read: an API server closes at once, and if kubectl's ping meets
+    /// the closed socket, then what was still on the way is lost, with or without Adit.
     pub(super) fn answers_beside_a_flood(&mut self) -> Result<()> {
         let script = format!(
-            "sent=0; while [ $sent -lt {FLOOD} ]; do head -c 1048576 /dev/zero; sent=$((sent + 1)); echo $sent >/tmp/sent; done"
+            "sent=0; while [ $sent -lt {FLOOD} ]; do head -c 1048576 /dev/zero; sent=$((sent + 1)); echo $sent >/tmp/sent; done; \
+             until [ -e /tmp/read ]; do sleep 0.1; done"
         );
         let kubectl = self.scene.ben.kubectl_as_written()?;
         let mut flood = kubectl
@@ -116,9 +118,13 @@ impl<'a> Open<'a> {
         self.answers_until_it_stands_still()?;
         self.costs_a_window(before)?;
         flood.signal(Signal::CONT)?;
-        let flood = flood.finish(4 * BOUND)?;
+        flood.until("the whole flood", 4 * BOUND, |flood| {
+            Ok((flood.written()? == (FLOOD << 20) as u64).then_some(()))
+        })?;
+        let admin = self.scene.cluster.kubectl()?;
+        admin.ok(&["exec", self.pod, "--", "touch", "/tmp/read"])?;
+        let flood = flood.finish(BOUND)?;
         ensure!(flood.code == Some(0), "{}", flood.stderr);
-        ensure!(flood.stdout.len() == FLOOD << 20, "{}", flood.stdout.len());
         Ok(())
     }
 
@@ -188,7 +194,7 @@ impl<'a> Open<'a> {
 
 /// Has a program that is sent something read no more of it.
 fn stops(reader: &mut Process) -> Result<()> {
-    let begun = |reader: &Process| Ok((!reader.stdout().is_empty()).then_some(()));
+    let begun = |reader: &Process| Ok((reader.written()? > 0).then_some(()));
     reader.until("the first bytes", BOUND, begun)?;
     reader.signal(Signal::STOP)
 }
