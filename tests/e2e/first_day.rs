@@ -1,11 +1,19 @@
 //! What a newcomer types and touches, who has nothing but an invitation and kubectl.
 
+use std::time::Duration;
+
 use adit_harness::browser::{Desk, Seen};
 use adit_harness::cluster::Cluster;
+use adit_harness::netns::Network;
 use adit_harness::process::Launch;
-use adit_harness::stack::{BOUND, Engineer, Stack};
+use adit_harness::stack::{BOUND, ENGINEERS_VIEW, Engineer, GatewayOptions, Stack};
 use adit_harness::terminal::Terminal;
+use adit_harness::wait;
 use anyhow::{Result, ensure};
+use tokio::time::Instant;
+
+/// Life of a sign-in here: long enough for a busy machine to get through the first day.
+const LIFE: Duration = Duration::from_mins(1);
 
 /// A pod that no node runs.
 const POD: &str = "{apiVersion: v1, kind: Pod, metadata: {name: seen-on-the-first-day}, spec: {nodeSelector: \
@@ -54,7 +62,11 @@ impl Newcomer {
 
 #[test]
 fn the_first_day_takes_two_commands_and_two_touches_and_the_next_morning_one_of_each() {
-    let stack = Stack::start().unwrap();
+    let options = GatewayOptions {
+        extra: format!("[lives]\nsign_in_s = {}\n", LIFE.as_secs()),
+        ..GatewayOptions::default()
+    };
+    let stack = Stack::on(Network::new().unwrap(), &options, ENGINEERS_VIEW, Ok).unwrap();
     Cluster::shared()
         .unwrap()
         .kubectl()
@@ -79,6 +91,7 @@ fn the_first_day_takes_two_commands_and_two_touches_and_the_next_morning_one_of_
         .env("KUBECONFIG", ben.folder().join("kubeconfig"));
     let get_pods = ben.kubectl_as_written().unwrap().launch(&["get", "pods"]);
 
+    let begun = Instant::now();
     let paste = Some(("Paste the invitation: ", invitation.as_str()));
     newcomer.types(&enrol, paste, "added adit-prod").unwrap();
     newcomer
@@ -88,8 +101,9 @@ fn the_first_day_takes_two_commands_and_two_touches_and_the_next_morning_one_of_
     let used = newcomer.used().unwrap();
 
     // In the night the sign-in ends, and so does the agent.
-    ben.ok(&["logout"]).unwrap();
+    assert!(begun.elapsed() < LIFE, "the first sign-in still holds");
     ben.ok(&["agent", "stop"]).unwrap();
+    wait::last(LIFE.saturating_sub(begun.elapsed()) + Duration::from_secs(5));
     newcomer
         .types(&get_pods, None, "seen-on-the-first-day")
         .unwrap();
