@@ -88,6 +88,12 @@ pub enum CeremonyError {
     /// The answer would not convince a connector.
     #[error("the passkey's answer was refused")]
     Assertion(#[from] AssertionError),
+    /// The passkey has signed as often as before, or less often.
+    #[error(
+        "this passkey's counter did not rise: try again, and if it does not then either, it may have been copied; \
+         remove it and add another"
+    )]
+    Copied,
     /// The roster does not allow it, or it was refused before and this is the reason.
     #[error("refused: {0}")]
     Refused(Reason),
@@ -127,6 +133,7 @@ impl CeremonyError {
             Self::NoPasskey
             | Self::SoftwareAuthenticator
             | Self::Assertion(_)
+            | Self::Copied
             | Self::Code
             | Self::TypedCode
             | Self::Abandoned

@@ -10,6 +10,7 @@ pub mod ceremonies;
 pub mod deployment;
 mod migrate;
 pub mod parties;
+mod passkeys;
 pub mod policies;
 pub mod sessions;
 pub mod sign_ins;

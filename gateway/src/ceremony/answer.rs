@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use super::record::{Detail, Next, Outcome, Page, StoredPasskey, Subject};
-use super::relying_party::{Ceremonial, Registration};
+use super::relying_party::{Ceremonial, Registration, SignCount};
 use super::{Callback, Ceremonies, CeremonyError, CeremonyId, POLL};
 use crate::store::StoreError;
 use crate::store::ceremonies::Ceremony;
@@ -28,6 +28,14 @@ pub struct Registered {
     pub attestation_object: Vec<u8>,
     /// As sent.
     pub client_data_json: Vec<u8>,
+}
+
+/// What comes of an answer that verifies.
+struct Judged {
+    outcome: Outcome,
+    next: Next,
+    /// By the passkey that answered.
+    signed: SignCount,
 }
 
 impl Ceremonies {
@@ -66,7 +74,10 @@ impl Ceremonies {
             .await
             .map_err(gone)?;
         let detail: Detail = read(&row.detail)?;
-        let judged = self.judge(&detail, answer, roster);
+        let judged = match self.judge(&detail, answer, roster) {
+            Ok(judged) => self.counted(judged).await,
+            Err(error) => Err(error),
+        };
         let (outcome, result) = match judged {
             Ok((outcome, next)) => (outcome, Ok(next)),
             Err(error) => {
@@ -80,12 +91,26 @@ impl Ceremonies {
         result
     }
 
+    /// What was judged, unless the passkey signed less often than it has (Web Authentication Level 3, section 6.1.1).
+    async fn counted(&self, judged: Judged) -> Result<(Outcome, Next), CeremonyError> {
+        let Judged {
+            outcome,
+            next,
+            signed: SignCount {
+                credential_id,
+                count,
+            },
+        } = judged;
+        let rose = self.store.raise_sign_count(&credential_id, count).await?;
+        rose.then_some((outcome, next)).ok_or(CeremonyError::Copied)
+    }
+
     fn judge(
         &self,
         detail: &Detail,
         answer: &[u8],
         roster: Option<&Roster>,
-    ) -> Result<(Outcome, Next), CeremonyError> {
+    ) -> Result<Judged, CeremonyError> {
         let party =
             RelyingParty::new(&detail.rp_id, &detail.origins).map_err(|_| CeremonyError::Record)?;
         let follows = if detail.goes_on {
@@ -97,17 +122,17 @@ impl Ceremonies {
         match &detail.subject {
             Subject::Register | Subject::Further => {
                 let sent = library.registered(&detail.state, answer)?;
-                Ok((self.judge_registration(sent, detail, &party)?, follows))
+                self.judge_registration(sent, detail, &party, follows)
             }
             Subject::Touch { passkeys } => {
-                let sent = library.asserted(&detail.state, answer)?;
+                let (sent, signed) = library.asserted(&detail.state, answer)?;
                 judge_touch(&sent, passkeys, &party, &challenge(detail)?)?;
-                Ok((
-                    Outcome::Touched {
-                        assertion: sent.into(),
-                    },
-                    follows,
-                ))
+                let assertion = sent.into();
+                Ok(Judged {
+                    outcome: Outcome::Touched { assertion },
+                    next: follows,
+                    signed,
+                })
             }
             Subject::SignIn {
                 request,
@@ -115,26 +140,31 @@ impl Ceremonies {
                 state,
                 ..
             } => {
-                let sent = library.asserted(&detail.state, answer)?;
+                let (sent, signed) = library.asserted(&detail.state, answer)?;
                 self.judge_sign_in(request, &sent, roster)?;
                 let code = URL_SAFE_NO_PAD.encode(self.entropy.bytes::<32>());
                 let callback = Callback::at(*port).ok_or(CeremonyError::Record)?;
                 let state = state.parse().map_err(|_| CeremonyError::Record)?;
                 let next = Next::Go(callback.with(&code, &state));
                 let code_hash = sha256(code.as_bytes()).to_vec();
-                Ok((
-                    Outcome::SignedIn {
+                Ok(Judged {
+                    outcome: Outcome::SignedIn {
                         assertion: sent.into(),
                         code_hash,
                     },
                     next,
-                ))
+                    signed,
+                })
             }
             Subject::TypedSignIn { request } => {
-                let sent = library.asserted(&detail.state, answer)?;
+                let (sent, signed) = library.asserted(&detail.state, answer)?;
                 self.judge_sign_in(request, &sent, roster)?;
                 let assertion = sent.into();
-                Ok((Outcome::SignedInTyped { assertion }, Next::Done))
+                Ok(Judged {
+                    outcome: Outcome::SignedInTyped { assertion },
+                    next: Next::Done,
+                    signed,
+                })
             }
         }
     }
@@ -145,7 +175,8 @@ impl Ceremonies {
         sent: Registration,
         detail: &Detail,
         party: &RelyingParty,
-    ) -> Result<Outcome, CeremonyError> {
+        next: Next,
+    ) -> Result<Judged, CeremonyError> {
         let Registration {
             attestation_object,
             client_data_json,
@@ -157,9 +188,18 @@ impl Ceremonies {
         if software && !self.settings.software_authenticator {
             return Err(CeremonyError::SoftwareAuthenticator);
         }
-        Ok(Outcome::Registered {
+        let signed = SignCount {
+            credential_id: registered.credential_id().to_vec(),
+            count: registered.sign_count(),
+        };
+        let outcome = Outcome::Registered {
             attestation_object,
             client_data_json,
+        };
+        Ok(Judged {
+            outcome,
+            next,
+            signed,
         })
     }
 

@@ -65,6 +65,13 @@ pub(crate) struct Registration {
     pub(crate) client_data_json: Vec<u8>,
 }
 
+/// How often a passkey has signed, as it says.
+#[derive(Debug)]
+pub(crate) struct SignCount {
+    pub(crate) credential_id: Vec<u8>,
+    pub(crate) count: u32,
+}
+
 /// A passkey that may answer.
 #[derive(Clone, Debug)]
 pub struct KnownPasskey {
@@ -168,24 +175,30 @@ impl Ceremonial {
         })
     }
 
-    /// Judges the answer to an assertion.
+    /// Judges the answer to an assertion, but for the counter.
     pub(crate) fn asserted(
         &self,
         state: &str,
         answer: &[u8],
-    ) -> Result<Assertion, WebauthnRefusal> {
+    ) -> Result<(Assertion, SignCount), WebauthnRefusal> {
         let answer: PublicKeyCredential =
             serde_json::from_slice(answer).map_err(WebauthnRefusal::Malformed)?;
         let state: PasskeyAuthentication = backed_up_as_stated(state, &answer)?;
-        self.0
+        let result = self
+            .0
             .finish_passkey_authentication(&answer, &state)
             .map_err(WebauthnRefusal::Refused)?;
-        Ok(Assertion {
+        let signed = SignCount {
+            credential_id: answer.raw_id.clone(),
+            count: result.counter(),
+        };
+        let assertion = Assertion {
             credential_id: answer.raw_id,
             client_data_json: answer.response.client_data_json,
             authenticator_data: answer.response.authenticator_data,
             signature: answer.response.signature,
-        })
+        };
+        Ok((assertion, signed))
     }
 }
 
@@ -233,7 +246,7 @@ fn backed_up_as_stated(
     serde_json::from_value(state).map_err(|_| WebauthnRefusal::State)
 }
 
-/// A passkey of the roster in the library's form. Its counter is judged elsewhere.
+/// A passkey of the roster in the library's form. Its counter is in the store, and judged with [`SignCount`].
 fn passkey(known: &KnownPasskey) -> Result<Passkey, WebauthnRefusal> {
     let key: serde_cbor_2::Value =
         serde_cbor_2::from_slice(&known.cose_key).map_err(|_| WebauthnRefusal::Key)?;

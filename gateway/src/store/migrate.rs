@@ -20,6 +20,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
         "ceremonies",
         include_str!("../../../migrations/0002_ceremonies.sql"),
     ),
+    (
+        3,
+        "passkey counters",
+        include_str!("../../../migrations/0003_passkey_counters.sql"),
+    ),
 ];
 
 #[expect(

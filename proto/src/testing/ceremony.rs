@@ -20,6 +20,8 @@ pub struct Ceremony {
     pub challenge: Hash,
     /// Flags of the authenticator data.
     pub flags: u8,
+    /// How often the authenticator has signed; 0 where it does not count.
+    pub sign_count: u32,
     /// What follows the counter.
     pub trailing: Vec<u8>,
     /// The client data in place of what the fields above make.
@@ -36,6 +38,7 @@ impl Ceremony {
             origin: origin.to_owned(),
             challenge: *challenge,
             flags: PRESENT_AND_VERIFIED,
+            sign_count: 0,
             trailing: Vec::new(),
             client_data_json: None,
         }
@@ -45,6 +48,9 @@ impl Ceremony {
     #[must_use]
     pub fn sign(&self, authenticator: &SoftwareAuthenticator) -> Assertion {
         let mut data = authenticator_data(&self.rp_id, self.flags);
+        if let Some(counter) = data.last_chunk_mut() {
+            *counter = self.sign_count.to_be_bytes();
+        }
         data.extend(&self.trailing);
         let made = client_data(&self.ceremony, &self.origin, &self.challenge);
         let client_data = self.client_data_json.clone().unwrap_or(made);

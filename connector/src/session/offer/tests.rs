@@ -261,7 +261,7 @@ fn h15_a_sign_in_by_a_further_passkey_holds_until_that_one_is_removed() {
 }
 
 #[test]
-fn somebody_without_a_rule_is_refused_by_policy() {
+fn k26_somebody_without_a_rule_is_refused_by_policy() {
     let mut world = World::new();
     let carl = world.log.add_person("carl@example.com", &["ops"]);
     world.deliver();

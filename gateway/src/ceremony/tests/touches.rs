@@ -2,6 +2,7 @@
 
 use adit_proto::assertion::{CredentialKey, verify};
 use adit_proto::statement::touch_challenge;
+use adit_proto::testing::Ceremony;
 use adit_proto::words::words;
 
 use super::browser::{assertion_json, asserts};
@@ -12,6 +13,7 @@ on_both! {
     a_touch_verifies_over_the_statements_body => whole;
     s1_another_persons_touch_is_refused => person;
     nobody_without_a_passkey_is_asked => nobody;
+    h7_a_passkey_whose_counter_does_not_rise_is_refused_and_what_is_known_of_it_never_falls => counter;
 }
 
 fn ask(ann: &Person) -> TouchAsk {
@@ -91,4 +93,41 @@ async fn nobody(store: Store) {
         matches!(refused, Err(CeremonyError::NoPasskey)),
         "{refused:?}"
     );
+}
+
+async fn counter(store: Store) {
+    let (ceremonies, _) = ceremonies(store, true);
+    let ann = super::person("ann");
+    let answered = async |sign_count| {
+        let begun = ceremonies
+            .begin_touch(ask(&ann), Duration::from_mins(1))
+            .await
+            .unwrap();
+        let options = ceremonies.page(begun.id).await.unwrap().options;
+        let made = Ceremony {
+            sign_count,
+            ..Ceremony::get(RP_ID, ORIGIN, &challenge_of(&options))
+        };
+        let answer = assertion_json(&made.sign(&ann.passkey));
+        let answered = ceremonies.answer(begun.id, &answer, None).await;
+        match (answered, ceremonies.touch(begun.id, soon()).await) {
+            (Ok(_), Ok(_)) => true,
+            (Err(CeremonyError::Copied), Err(CeremonyError::Refused(_))) => false,
+            other => panic!("{other:?}"),
+        }
+    };
+    for (sign_count, taken) in [
+        (0, true),
+        (0, true),
+        (5, true),
+        (5, false),
+        (4, false),
+        (0, false),
+        (5, false),
+        (6, true),
+        (u32::MAX, true),
+        (1, false),
+    ] {
+        assert_eq!(answered(sign_count).await, taken, "{sign_count}");
+    }
 }
