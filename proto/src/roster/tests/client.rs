@@ -40,6 +40,23 @@ fn a_client_follows_clusters_and_revocations_without_the_bodies_of_the_rest() {
 }
 
 #[test]
+fn what_a_client_does_not_see_is_revoked_once_all_the_same() {
+    let mut log = Log::new();
+    let admin = log.admin.clone();
+    let ann = log.add_person("ann", &[]);
+    let subject = Subject::Device(ann.device_id);
+    log.revoke(subject);
+    let mut client = client_of(&log);
+    let body = Body {
+        revocations: vec![Log::revocation_of(subject)],
+        ..log.body()
+    };
+    let again = log.sealed(&admin, Kind::Revocation, &body);
+    let error = refused(&mut client, &again);
+    assert_eq!(error, entry(EntryError::AlreadyRevoked));
+}
+
+#[test]
 fn s6_a_hash_in_place_of_a_body_that_a_client_needs_is_refused() {
     let mut log = Log::new();
     let mut client = client_of(&log);

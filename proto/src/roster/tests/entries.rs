@@ -34,6 +34,33 @@ fn k3_unsafe_names_and_groups_are_refused_when_the_roster_is_extended() {
 }
 
 #[test]
+fn a_user_is_in_128_groups_at_most_and_in_each_once() {
+    let mut log = Log::new();
+    let admin = log.admin.clone();
+    let many = |count: usize| (0..count).map(|at| format!("g{at}")).collect::<Vec<_>>();
+    for (groups, taken) in [
+        (many(129), false),
+        (["dev", "ops", "dev"].map(str::to_owned).to_vec(), false),
+        (many(128), true),
+    ] {
+        let entry_ = wire::User {
+            user_id: crate::id::UserId::from_parts(log.now, [1; 10]).to_string(),
+            name: "ann".to_owned(),
+            groups,
+            ..wire::User::default()
+        };
+        let body = Body {
+            users: vec![entry_],
+            ..log.body()
+        };
+        let statement = log.sealed(&admin, Kind::User, &body);
+        let appended = log.roster.append(&statement).map(drop);
+        let refused = entry(EntryError::Field("groups"));
+        assert_eq!(appended, taken.then_some(()).ok_or(refused));
+    }
+}
+
+#[test]
 fn names_of_others_are_taken_and_a_users_facts_change() {
     let mut log = Log::new();
     let admin = log.admin.clone();
@@ -77,6 +104,24 @@ fn names_of_others_are_taken_and_a_users_facts_change() {
         refusal(&mut log, &admin, Kind::User, &body),
         entry(EntryError::IdTaken)
     );
+}
+
+#[test]
+fn an_invitation_ends_after_its_statement_and_within_a_week() {
+    const WEEK: u64 = 7 * 86_400_000;
+    let mut log = Log::new();
+    let admin = log.admin.clone();
+    let user = log.add_user("ann", &[]);
+    for (life, taken) in [(0, false), (1, true), (WEEK, true), (WEEK + 1, false)] {
+        let (mut invitation, _) = log.invitation_for(user, Admits::Both);
+        let mut body = log.body();
+        invitation.expires_ms = body.time_ms + life;
+        body.invitations.push(invitation);
+        let statement = log.sealed(&admin, Kind::Invitation, &body);
+        let appended = log.roster.append(&statement).map(drop);
+        let expected = taken.then_some(()).ok_or(entry(EntryError::Expiry));
+        assert_eq!(appended, expected, "{life}");
+    }
 }
 
 #[test]
@@ -128,6 +173,34 @@ fn wrong_invitations_are_refused() {
     };
     let error = refusal(&mut log, &admin, Kind::Invitation, &body);
     assert_eq!(error, StatementError::KindNotYet(Kind::Approval));
+}
+
+#[test]
+fn a_passkeys_public_key_has_1024_bytes_at_most() {
+    let mut log = Log::new();
+    let ann = log.add_person("ann", &[]);
+    let invited = log.invite(ann.user);
+    for (length, taken) in [(1025, false), (1024, true)] {
+        let (mut enrolment, _) = log.enrolment_of(&invited);
+        lengthen(&mut enrolment.passkey.as_mut().unwrap().cose_key, length);
+        let body = Body {
+            enrolments: vec![enrolment],
+            ..log.body()
+        };
+        let statement = log.sealed_by_invitation(&invited, Kind::Enrolment, &body);
+        let appended = log.roster.append(&statement).map(drop);
+        let refused = entry(EntryError::Field("cose_key"));
+        assert_eq!(appended, taken.then_some(()).ok_or(refused), "{length}");
+    }
+}
+
+/// Adds a key id (`COSE_Key`'s label 2, RFC 9052 section 7.1) of 256 bytes or more, so that the key is `length` long.
+fn lengthen(cose_key: &mut Vec<u8>, length: usize) {
+    let added = length - cose_key.len() - 4;
+    cose_key[0] += 1;
+    cose_key.extend([0x02, 0x59]);
+    cose_key.extend(u16::try_from(added).unwrap().to_be_bytes());
+    cose_key.resize(length, 0);
 }
 
 #[test]

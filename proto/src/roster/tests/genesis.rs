@@ -99,6 +99,17 @@ fn wrong_facts_are_refused() {
 }
 
 #[test]
+fn a_recovery_key_has_1024_bytes_at_most() {
+    for (length, taken) in [(1024, true), (1025, false)] {
+        let mut founder = founder();
+        let line = &mut founder.entry.recovery_key;
+        line.push_str(&"x".repeat(length - line.len()));
+        let roster = Roster::found(&founder.statement(&founder.admin));
+        assert_eq!(roster.is_ok(), taken, "{length}");
+    }
+}
+
+#[test]
 fn s1_a_genesis_by_another_key_or_without_a_touch_is_refused() {
     let (founder, other) = (founder(), founder());
     let foreign = founder.statement(&other.admin);

@@ -122,6 +122,25 @@ fn what_is_unknown_or_revoked_is_not_revoked() {
 }
 
 #[test]
+fn a_reason_is_plain_and_has_512_bytes_at_most() {
+    let mut log = Log::new();
+    let admin = log.admin.clone();
+    let ann = log.add_person("ann", &[]);
+    for (reason, taken) in [
+        ("x".repeat(513), false),
+        ("a\nb".to_owned(), false),
+        ("x".repeat(512), true),
+    ] {
+        let mut body = revoking(&mut log, &[Subject::Device(ann.device_id)]);
+        body.revocations[0].reason = reason;
+        let statement = log.sealed(&admin, Kind::Revocation, &body);
+        let appended = log.roster.append(&statement).map(drop);
+        let refused = entry(EntryError::Field("reason"));
+        assert_eq!(appended, taken.then_some(()).ok_or(refused));
+    }
+}
+
+#[test]
 fn a_revoked_user_takes_everything_of_his_along() {
     let mut log = Log::new();
     let ann = log.add_person("ann", &[]);

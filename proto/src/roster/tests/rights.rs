@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 
+use crate::time::UnixMillis;
 use crate::wire::roster::{self as wire, Role};
 
 /// One statement of each kind that is signed by devices, right but for its signer.
@@ -190,6 +191,10 @@ fn j2_an_expired_invitation_is_refused_by_the_statements_time() {
     let user = log.add_user("ann", &[]);
     let invited = log.invite(user);
     let key = invited.invitation.key().public().fingerprint();
+    let ends = log.roster.usable_invitation(&key, log.now).unwrap().expires;
+    let last = UnixMillis(ends.0 - 1);
+    assert!(log.roster.usable_invitation(&key, last).is_ok());
+    assert!(log.roster.usable_invitation(&key, ends).is_err());
     let (enrolment, _) = log.enrolment_of(&invited);
     let backdated = Body {
         enrolments: vec![enrolment.clone()],
