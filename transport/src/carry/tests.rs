@@ -103,3 +103,27 @@ fn a_reader_that_stops_costs_one_read_and_who_waits_costs_nothing() {
     came += room.filled().len();
     assert_eq!((came, direction.kept.capacity()), (MANY, 0));
 }
+
+/// Whoever reads of it has something else carried first.
+struct Nested;
+
+impl AsyncRead for Nested {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        _: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (mut from, mut to) = (&b"inner"[..], Vec::new());
+        ready!(Direction::default().poll(cx, &mut from, &mut to))?;
+        assert_eq!(to, b"inner");
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_stream_that_carries_another_while_it_is_read_finds_a_buffer() {
+    let cx = &mut Context::from_waker(Waker::noop());
+    let mut to = Vec::new();
+    let carried = Direction::default().poll(cx, &mut Nested, &mut to);
+    assert!(matches!(carried, Poll::Ready(Ok(()))) && to.is_empty());
+}
