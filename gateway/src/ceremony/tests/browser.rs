@@ -37,13 +37,19 @@ impl Registering {
 
     /// Clears the bit in the authenticator data that says that the user was verified.
     pub(crate) fn clear_user_verified(&mut self) {
+        self.authenticator_data()[32] &= !0x04;
+    }
+
+    pub(crate) fn set_sign_count(&mut self, count: u32) {
+        self.authenticator_data()[33..37].copy_from_slice(&count.to_be_bytes());
+    }
+
+    /// From the hash of the RP ID on.
+    fn authenticator_data(&mut self) -> &mut [u8] {
         let hash = adit_proto::label::sha256(RP_ID.as_bytes());
-        let at = self
-            .attestation_object
-            .windows(32)
-            .position(|it| it == hash)
-            .unwrap();
-        self.attestation_object[at + 32] &= !0x04;
+        let mut parts = self.attestation_object.windows(32);
+        let at = parts.position(|it| it == hash).unwrap();
+        &mut self.attestation_object[at..]
     }
 }
 

@@ -5,7 +5,7 @@ use adit_proto::statement::touch_challenge;
 use adit_proto::testing::Ceremony;
 use adit_proto::words::words;
 
-use super::browser::{assertion_json, asserts};
+use super::browser::{assertion_json, asserts, registers};
 use super::*;
 use crate::store::tests::on_both;
 
@@ -14,6 +14,7 @@ on_both! {
     s1_another_persons_touch_is_refused => person;
     nobody_without_a_passkey_is_asked => nobody;
     h7_a_passkey_whose_counter_does_not_rise_is_refused_and_what_is_known_of_it_never_falls => counter;
+    h7_the_counter_of_a_registration_is_what_is_known_first => registered_counter;
 }
 
 fn ask(ann: &Person) -> TouchAsk {
@@ -98,24 +99,6 @@ async fn nobody(store: Store) {
 async fn counter(store: Store) {
     let (ceremonies, _) = ceremonies(store, true);
     let ann = super::person("ann");
-    let answered = async |sign_count| {
-        let begun = ceremonies
-            .begin_touch(ask(&ann), Duration::from_mins(1))
-            .await
-            .unwrap();
-        let options = ceremonies.page(begun.id).await.unwrap().options;
-        let made = Ceremony {
-            sign_count,
-            ..Ceremony::get(RP_ID, ORIGIN, &challenge_of(&options))
-        };
-        let answer = assertion_json(&made.sign(&ann.passkey));
-        let answered = ceremonies.answer(begun.id, &answer, None).await;
-        match (answered, ceremonies.touch(begun.id, soon()).await) {
-            (Ok(_), Ok(_)) => true,
-            (Err(CeremonyError::Copied), Err(CeremonyError::Refused(_))) => false,
-            other => panic!("{other:?}"),
-        }
-    };
     for (sign_count, taken) in [
         (0, true),
         (0, true),
@@ -128,6 +111,41 @@ async fn counter(store: Store) {
         (u32::MAX, true),
         (1, false),
     ] {
-        assert_eq!(answered(sign_count).await, taken, "{sign_count}");
+        let touched = touches(&ceremonies, &ann, sign_count).await;
+        assert_eq!(touched, taken, "{sign_count}");
+    }
+}
+
+async fn registered_counter(store: Store) {
+    let (ceremonies, _) = ceremonies(store, true);
+    let ann = super::person("ann");
+    let begun = ceremonies.begin_register(super::ask(&ann)).await;
+    let begun = begun.unwrap();
+    let options = ceremonies.page(begun.id).await.unwrap().options;
+    let mut registering = registers(&ann, &options);
+    registering.set_sign_count(9);
+    let answer = registering.json();
+    ceremonies.answer(begun.id, &answer, None).await.unwrap();
+    assert!(!touches(&ceremonies, &ann, 9).await);
+    assert!(touches(&ceremonies, &ann, 10).await);
+}
+
+/// Whether a touch with this counter is taken.
+async fn touches(ceremonies: &Ceremonies, ann: &Person, sign_count: u32) -> bool {
+    let begun = ceremonies
+        .begin_touch(ask(ann), Duration::from_mins(1))
+        .await
+        .unwrap();
+    let options = ceremonies.page(begun.id).await.unwrap().options;
+    let made = Ceremony {
+        sign_count,
+        ..Ceremony::get(RP_ID, ORIGIN, &challenge_of(&options))
+    };
+    let answer = assertion_json(&made.sign(&ann.passkey));
+    let answered = ceremonies.answer(begun.id, &answer, None).await;
+    match (answered, ceremonies.touch(begun.id, soon()).await) {
+        (Ok(_), Ok(_)) => true,
+        (Err(CeremonyError::Copied), Err(CeremonyError::Refused(_))) => false,
+        other => panic!("{other:?}"),
     }
 }
